@@ -1,0 +1,93 @@
+# The entry for people: `make help`. The build itself is CMakeLists.txt and CMakePresets.json.
+
+JOBS   ?= $(shell nproc)
+PREFIX ?= /usr/local
+# For `make fuzz`: one target's name, or empty for all of them; seconds for each.
+T       ?=
+SECONDS ?= 60
+
+BUILD = tools/build.sh -j $(JOBS)
+CTEST = ctest -j $(JOBS)
+
+.DEFAULT_GOAL := all
+.PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz bench fmt \
+        tidy-all docs install amalgamation clean
+
+all: ## build the library and the tool into build/release
+	@$(BUILD) release
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing from Debian's packages
+	@tools/setup.sh
+
+demo: setup all ## the main job on real files: import, kill, recover, look up, compact
+	@FIRN_BIN=$(CURDIR)/build/release/bin/firn bash examples/demo.sh
+
+demo-write-path: setup all ## the life of a write, step by step
+	@FIRN_BIN=$(CURDIR)/build/release/bin/firn bash examples/demo-write-path.sh
+
+# Both builds come first and the sanitized tests of everything last, so that the output ends with
+# the summary of the test runner.
+test: setup ## all tests under ASan and UBSan, the concurrent ones also under TSan
+	@$(BUILD) release
+	@$(BUILD) tsan concurrency_tests
+	@$(BUILD) asan
+	@tools/without_aslr.sh $(CTEST) --preset tsan -R 'concurren|tsan'
+	@$(CTEST) --preset asan
+
+check: setup ## everything that is checked without running tests
+	@tools/check.sh -j $(JOBS)
+
+asan: setup ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(BUILD) asan
+	@$(CTEST) --preset asan
+
+tsan: setup ## the tests under ThreadSanitizer (scripts and examples too)
+	@$(BUILD) tsan
+	@tools/without_aslr.sh $(CTEST) --preset tsan
+
+valgrind: ## the tests under valgrind, with fewer operations each
+	@tools/setup.sh valgrind
+	@$(BUILD) valgrind
+	@$(CTEST) --preset valgrind
+
+coverage: ## the tests with line coverage; report in build/coverage/report
+	@tools/setup.sh coverage
+	@$(BUILD) coverage
+	@$(CTEST) --preset coverage
+	@mkdir -p build/coverage/report
+	@gcovr --root . --filter src/ --print-summary --html-details build/coverage/report/index.html \
+	    build/coverage | tail -4
+
+fuzz: ## fuzz every decoder, or one: make fuzz T=name SECONDS=60
+	@tools/setup.sh fuzz
+	@$(BUILD) fuzz fuzz_targets
+	@tools/fuzz.sh $(SECONDS) $(T)
+
+bench: setup all ## run the benchmarks
+	@if [ -x build/release/bin/firn-bench ]; then build/release/bin/firn-bench; \
+	else echo "bench/ has no sources"; exit 1; fi
+
+fmt: setup ## format all C files in place
+	@tools/list_sources.sh | xargs -r clang-format -i
+
+tidy-all: setup ## clang-tidy on every file, not only the changed ones
+	@$(BUILD) --configure-only clang
+	@tools/tidy.py --all -j $(JOBS)
+
+docs: ## the API reference from the headers, into build/docs
+	@tools/setup.sh docs
+	@mkdir -p build/docs
+	@FIRN_VERSION=$$(tools/version.sh) doxygen -q Doxyfile
+	@echo "build/docs/html/index.html"
+
+install: all ## install into PREFIX (default /usr/local); DESTDIR is obeyed
+	@cmake --install build/release --prefix $(PREFIX)
+
+amalgamation: ## the whole engine as build/amalgamation/firn.c and firn.h
+	@tools/amalgamate.py build/amalgamation
+
+clean: ## remove build/
+	@rm -rf build
