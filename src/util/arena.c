@@ -1,0 +1,141 @@
+/* Allocation is one relaxed fetch-add on the current block's `used`. A block whose counter has run
+ * past its capacity is full for ever; whoever notices adds the next one under the lock, and the
+ * bytes left at the end are lost. Requests over a quarter of a block get a block of their own,
+ * so that at most a quarter of a block is lost that way. */
+#include "util/arena.h"
+
+#include "base/atomic.h"
+#include "base/check.h"
+#include "platform/memory.h"
+#include "platform/thread.h"
+
+#include "base/poison.h"
+
+enum {
+    ARENA_ALIGNMENT = 8,
+    ARENA_BLOCK_BYTES_MIN = 1024,
+    ARENA_PAGE_BYTES = 4096,
+    /* From here on a block consists of pages straight from the system, huge where that works. */
+    ARENA_MAPPED_BYTES_MIN = 2 << 20
+};
+
+typedef struct arena_block {
+    struct arena_block *next; /* set at birth */
+    uint64_t bytes;           /* with this header; set at birth */
+    atomic_u64 used;          /* with this header; beyond `bytes` when full */
+    uint64_t reserved;        /* keeps what follows 16-byte aligned */
+} arena_block;
+
+struct arena {
+    size_t block_bytes;  /* set at birth */
+    atomic_ptr current;  /* arena_block *; stored under the mutex */
+    atomic_u64 bytes;    /* sum over all blocks and this struct */
+    mutex mutex;         /* guards `blocks` and replacing `current` */
+    arena_block *blocks; /* all of them, for arena_free */
+};
+
+FIRN_INTERNAL arena *arena_new(size_t block_bytes) {
+    arena *a = memory_new_zeroed(sizeof *a);
+    if (!a)
+        return NULL;
+    a->block_bytes = block_bytes < ARENA_BLOCK_BYTES_MIN ? ARENA_BLOCK_BYTES_MIN : block_bytes;
+    if (a->block_bytes >= ARENA_MAPPED_BYTES_MIN)
+        a->block_bytes &= ~(size_t)(ARENA_PAGE_BYTES - 1);
+    atomic_ptr_init(&a->current, NULL);
+    atomic_u64_init(&a->bytes, sizeof *a);
+    mutex_init(&a->mutex);
+    return a;
+}
+
+FIRN_INTERNAL void arena_free(arena *a) {
+    if (!a)
+        return;
+    arena_block *block = a->blocks;
+    while (block) {
+        arena_block *next = block->next;
+        if (block->bytes >= ARENA_MAPPED_BYTES_MIN)
+            memory_unmap_pages(block, (size_t)block->bytes);
+        else
+            memory_free(block);
+        block = next;
+    }
+    mutex_deinit(&a->mutex);
+    memory_free(a);
+}
+
+/* A block of `bytes` in all whose first `used` bytes are taken, header included; NULL when memory
+ * is short. */
+static arena_block *arena_add_block_locked(arena *a, size_t bytes, size_t used) {
+    mutex_assert_held(&a->mutex);
+    DCHECK(used >= sizeof(arena_block) && used <= bytes);
+    arena_block *block =
+        bytes >= ARENA_MAPPED_BYTES_MIN ? memory_map_pages(bytes) : memory_new(bytes);
+    if (!block)
+        return NULL;
+    block->next = a->blocks;
+    block->bytes = bytes;
+    atomic_u64_init(&block->used, used);
+    block->reserved = 0;
+    a->blocks = block;
+    /* relaxed: a counter that orders nothing; arena_bytes reads some recent value. */
+    (void)atomic_u64_add(&a->bytes, bytes, memory_order_relaxed);
+    return block;
+}
+
+static void *arena_allocate_alone(arena *a, size_t rounded) {
+    if (rounded > SIZE_MAX / 2)
+        return NULL;
+    size_t used = sizeof(arena_block) + rounded;
+    size_t bytes = used;
+    if (bytes >= ARENA_MAPPED_BYTES_MIN)
+        bytes = (bytes + ARENA_PAGE_BYTES - 1) & ~(size_t)(ARENA_PAGE_BYTES - 1);
+    mutex_lock(&a->mutex);
+    arena_block *block = arena_add_block_locked(a, bytes, used);
+    mutex_unlock(&a->mutex);
+    return block ? block + 1 : NULL;
+}
+
+/* Replaces `full` as the current block unless another thread has done so already. */
+static bool arena_replace_current(arena *a, const arena_block *full) {
+    bool replaced = true;
+    mutex_lock(&a->mutex);
+    /* relaxed: only stored under the mutex held here. */
+    if (atomic_ptr_load(&a->current, memory_order_relaxed) == full) {
+        arena_block *block = arena_add_block_locked(a, a->block_bytes, sizeof(arena_block));
+        replaced = block != NULL;
+        /* release: pairs with the acquire in arena_allocate, which then sees the header. */
+        if (block)
+            atomic_ptr_store(&a->current, block, memory_order_release);
+    }
+    mutex_unlock(&a->mutex);
+    return replaced;
+}
+
+FIRN_INTERNAL void *arena_allocate(arena *a, size_t bytes) {
+    if (bytes > SIZE_MAX / 2)
+        return NULL;
+    size_t rounded = (bytes + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+    if (rounded == 0)
+        rounded = ARENA_ALIGNMENT; /* so that any two results differ */
+    if (rounded > a->block_bytes / 4)
+        return arena_allocate_alone(a, rounded);
+    for (;;) {
+        /* acquire: pairs with the release in arena_replace_current. */
+        arena_block *block = atomic_ptr_load(&a->current, memory_order_acquire);
+        if (LIKELY(block)) {
+            /* relaxed: atomicity alone keeps ranges apart; who publishes what it wrote into its
+             * range orders that itself. The counter cannot wrap: each attempt on a full block adds
+             * at most a quarter block and goes on to replace it. */
+            uint64_t offset = atomic_u64_add(&block->used, rounded, memory_order_relaxed);
+            if (LIKELY(offset + rounded <= block->bytes))
+                return (uint8_t *)block + offset;
+        }
+        if (!arena_replace_current(a, block))
+            return NULL;
+    }
+}
+
+FIRN_INTERNAL uint64_t arena_bytes(const arena *a) {
+    /* relaxed: see arena_add_block_locked. */
+    return atomic_u64_load(&a->bytes, memory_order_relaxed);
+}

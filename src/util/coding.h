@@ -1,0 +1,79 @@
+/* util/coding.h - integers to bytes and back: little-endian fixed, LEB128 varint, zig-zag.
+ *
+ * put_* append to a buf; encode_* write to memory known to be large enough and return the end;
+ * get_* read from a slice, advance it, and answer false when the bytes are not there or a varint
+ * does not fit: they are safe on any input. */
+#ifndef FIRN_UTIL_CODING_H
+#define FIRN_UTIL_CODING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/slice.h"
+#include "util/buf.h"
+
+#define VARINT32_BYTES_MAX 5
+#define VARINT64_BYTES_MAX 10
+
+/* Written so that compilers see one load or store on little-endian machines. */
+static inline void encode_fixed16(uint8_t *p, uint16_t v) {
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+static inline void encode_fixed32(uint8_t *p, uint32_t v) {
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
+}
+static inline void encode_fixed64(uint8_t *p, uint64_t v) {
+    encode_fixed32(p, (uint32_t)v);
+    encode_fixed32(p + 4, (uint32_t)(v >> 32));
+}
+static inline uint16_t decode_fixed16(const uint8_t *p) {
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+static inline uint32_t decode_fixed32(const uint8_t *p) {
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+static inline uint64_t decode_fixed64(const uint8_t *p) {
+    return (uint64_t)decode_fixed32(p) | (uint64_t)decode_fixed32(p + 4) << 32;
+}
+
+FIRN_INTERNAL uint8_t *encode_varint32(uint8_t *p, uint32_t v);
+FIRN_INTERNAL uint8_t *encode_varint64(uint8_t *p, uint64_t v);
+FIRN_INTERNAL size_t varint_length(uint64_t v);
+/* NULL when the bytes before `end` hold no varint32; canonical or not is not judged. */
+FIRN_INTERNAL const uint8_t *decode_varint32_slow(const uint8_t *p, const uint8_t *end,
+                                                  uint32_t *v);
+static inline const uint8_t *decode_varint32(const uint8_t *p, const uint8_t *end, uint32_t *v) {
+    if (LIKELY(p < end && *p < 0x80)) {
+        *v = *p;
+        return p + 1;
+    }
+    return decode_varint32_slow(p, end, v);
+}
+static inline uint64_t zigzag_encode(int64_t v) {
+    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
+static inline int64_t zigzag_decode(uint64_t v) {
+    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
+
+FIRN_INTERNAL void put_u8(buf *b, uint8_t v);
+FIRN_INTERNAL void put_fixed32(buf *b, uint32_t v);
+FIRN_INTERNAL void put_fixed64(buf *b, uint64_t v);
+FIRN_INTERNAL void put_varint32(buf *b, uint32_t v);
+FIRN_INTERNAL void put_varint64(buf *b, uint64_t v);
+/* varint32 size, then the bytes. */
+FIRN_INTERNAL void put_sized(buf *b, slice s);
+
+FIRN_INTERNAL NODISCARD bool get_u8(slice *in, uint8_t *v);
+FIRN_INTERNAL NODISCARD bool get_fixed32(slice *in, uint32_t *v);
+FIRN_INTERNAL NODISCARD bool get_fixed64(slice *in, uint64_t *v);
+FIRN_INTERNAL NODISCARD bool get_varint32(slice *in, uint32_t *v);
+FIRN_INTERNAL NODISCARD bool get_varint64(slice *in, uint64_t *v);
+FIRN_INTERNAL NODISCARD bool get_bytes(slice *in, size_t count, slice *out);
+FIRN_INTERNAL NODISCARD bool get_sized(slice *in, slice *out);
+#endif
