@@ -1,0 +1,26 @@
+/* codec/codec.h - compression of blocks behind one small interface.
+ *
+ * Format:  ids are stored in block trailers: never renumber. A build without a codec's library
+ *          answers NOT_SUPPORTED and names it.
+ * Threads: pure functions. */
+#ifndef FIRN_CODEC_CODEC_H
+#define FIRN_CODEC_CODEC_H
+
+#include "base/slice.h"
+#include "base/status.h"
+
+typedef enum codec_id { CODEC_NONE = 0, CODEC_LZ4 = 1, CODEC_ZSTD = 2, CODEC_SNAPPY = 3 } codec_id;
+
+/* "none", "lz4", ...; "unknown" for any other number. */
+FIRN_INTERNAL const char *codec_name(uint8_t id);
+FIRN_INTERNAL bool codec_is_available(uint8_t id);
+/* An upper bound of the compressed size. */
+FIRN_INTERNAL size_t codec_bound(codec_id id, size_t raw_bytes);
+/* Compresses into `out` (codec_bound bytes of room); *out_bytes is 0 when it does not pay. */
+FIRN_INTERNAL NODISCARD status codec_compress(codec_id id, slice raw, uint8_t *out,
+                                              size_t *out_bytes);
+/* Fills exactly raw_bytes at `out`; CORRUPTION when the input is not that. Writes no detail: the
+ * caller knows file and offset. */
+FIRN_INTERNAL NODISCARD status codec_decompress(uint8_t id, slice in, uint8_t *out,
+                                                size_t raw_bytes);
+#endif

@@ -1,0 +1,54 @@
+#include "codec/codec.h"
+
+#include <string.h>
+
+#include "lib/test.h"
+
+TEST(codec, names_are_those_of_the_format) {
+    assert_string_equal(codec_name(0), "none");
+    assert_string_equal(codec_name(1), "lz4");
+    assert_string_equal(codec_name(2), "zstd");
+    assert_string_equal(codec_name(3), "snappy");
+    assert_string_equal(codec_name(4), "unknown");
+    assert_string_equal(codec_name(255), "unknown");
+}
+
+TEST(codec, none_never_pays_and_copies_back) {
+    uint8_t out[8] = {0};
+    size_t bytes = 99;
+    assert_true(codec_is_available(CODEC_NONE));
+    assert_int_equal(codec_bound(CODEC_NONE, 4), 4);
+    ASSERT_OK(codec_compress(CODEC_NONE, slice_from_string("snow"), out, &bytes));
+    assert_int_equal(bytes, 0);
+    ASSERT_OK(codec_decompress(CODEC_NONE, slice_from_string("snow"), out, 4));
+    assert_memory_equal(out, "snow\0\0\0\0", 8);
+    ASSERT_OK(codec_decompress(CODEC_NONE, slice_of(NULL, 0), out, 0));
+}
+
+TEST(codec, wrong_raw_size_is_corruption) {
+    uint8_t out[8] = {0};
+    ASSERT_CODE(codec_decompress(CODEC_NONE, slice_from_string("snow"), out, 3), FIRN_CORRUPTION);
+    ASSERT_CODE(codec_decompress(CODEC_NONE, slice_from_string("snow"), out, 5), FIRN_CORRUPTION);
+    assert_int_equal(out[0], 0);
+}
+
+TEST(codec, codecs_this_build_lacks_are_named) {
+    uint8_t out[8];
+    size_t bytes = 99;
+    assert_false(codec_is_available(200));
+    ASSERT_CODE(codec_decompress(200, slice_from_string("snow"), out, 4), FIRN_NOT_SUPPORTED);
+    assert_non_null(strstr(error_detail_get(), "200 (unknown)"));
+    for (uint8_t id = 1; id <= 3; id++) {
+        if (codec_is_available(id))
+            continue;
+        ASSERT_CODE(codec_decompress(id, slice_from_string("snow"), out, 4), FIRN_NOT_SUPPORTED);
+        assert_non_null(strstr(error_detail_get(), codec_name(id)));
+        ASSERT_CODE(codec_compress((codec_id)id, slice_from_string("snow"), out, &bytes),
+                    FIRN_NOT_SUPPORTED);
+        assert_non_null(strstr(error_detail_get(), codec_name(id)));
+        assert_int_equal(bytes, 0);
+    }
+}
+
+TEST_MAIN(RUN(codec, names_are_those_of_the_format), RUN(codec, none_never_pays_and_copies_back),
+          RUN(codec, wrong_raw_size_is_corruption), RUN(codec, codecs_this_build_lacks_are_named))
