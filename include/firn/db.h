@@ -1,0 +1,102 @@
+/* firn/db.h - open a database, write, read, close.
+ *
+ * A firn_db is a directory of files, ordered by key, owned by one process at a time (readers beside
+ * it open with read_only). All functions here are thread-safe and may be called at once from any
+ * number of threads, except where a handle is freed: nobody may be using it then.
+ *
+ * Limits: key 0..65,535 bytes, value 0..1 GiB, batch 2 GiB.
+ *
+ * Visibility: when a write returns FIRN_OK every later read, in any thread, sees it. A write that
+ * was asked to sync becomes visible only once it is durable.
+ *
+ * After fork() the child must not use a database its parent opened: calls answer
+ * FIRN_INVALID_ARGUMENT there. */
+#ifndef FIRN_DB_H
+#define FIRN_DB_H
+
+#include "firn/batch.h"
+#include "firn/options.h"
+#include "firn/slice.h"
+#include "firn/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct firn_db firn_db;
+
+/* Opens the database in directory `path`, creating it where create_if_missing allows. `options` may
+ * be NULL (all defaults) and is borrowed; what it points to (comparator, vfs, contexts) is kept.
+ * On OK gives *out; on failure *out is NULL and nothing in the directory was changed that matters.
+ *
+ * NOT_FOUND: nothing there and create_if_missing is NO. INVALID_ARGUMENT: an option out of range,
+ * a wrong comparator, or a path that holds something else (it is never overwritten). LOCKED: held
+ * by another process, or twice by this one. CORRUPTION: a file is damaged or missing; detail names
+ * it. NOT_SUPPORTED: written by a newer Firn. IO_ERROR, NO_SPACE, NO_MEMORY. */
+FIRN_API firn_status firn_open(const char *path, const firn_options *options, firn_db **out);
+
+/* Makes everything durable, stops background work and frees `db`. BUSY, with nothing closed, while
+ * iterators, snapshots or pinned values are alive. Any other status: the database is closed and
+ * freed all the same, and the status says what could not be made durable. NULL is fine. */
+FIRN_API firn_status firn_close(firn_db *db);
+
+/* --- writing: `options` may be NULL; key and value are borrowed --- */
+
+/* Sets `key` to `value`, replacing what was there. */
+FIRN_API firn_status firn_put(firn_db *db, const firn_write_options *options, firn_slice key,
+                              firn_slice value);
+
+/* Removes `key`. OK whether or not it was there. */
+FIRN_API firn_status firn_delete(firn_db *db, const firn_write_options *options, firn_slice key);
+
+/* Applies all of `batch`, in order and atomically: after a crash all of it is there or none. The
+ * batch is borrowed and unchanged; it may be written again. An empty batch is OK (and, with sync,
+ * behaves as firn_sync). */
+FIRN_API firn_status firn_write(firn_db *db, const firn_write_options *options,
+                                const firn_batch *batch);
+
+/* Returns once everything that returned before this call is on stable storage. */
+FIRN_API firn_status firn_sync(firn_db *db);
+
+/* --- reading --- */
+
+/* A value that was read. Small ones are held inline, larger ones point into memory that the value
+ * pins: call firn_value_release() either way, before firn_close(). */
+typedef struct firn_value {
+    const uint8_t *data; /* valid until released */
+    size_t size;
+    void *pin; /* private */
+    void (*unpin)(void *pin);
+    firn_db *owner;
+    uint8_t inline_bytes[128];
+} firn_value;
+
+/* The newest value of `key` visible to `options` (NULL: now). NOT_FOUND when there is none. *out is
+ * written in every case and safe to release in every case. A firn_value must not be copied by
+ * assignment: `data` may point into it. */
+FIRN_API firn_status firn_get(firn_db *db, const firn_read_options *options, firn_slice key,
+                              firn_value *out);
+
+/* Lets go of what `value` pins and empties it. Releasing an empty value is fine. */
+FIRN_API void firn_value_release(firn_value *value);
+
+/* --- maintenance --- */
+
+/* Writes all memtables to tables; returns when they are on stable storage. */
+FIRN_API firn_status firn_flush(firn_db *db);
+
+/* Flushes, then compacts all tables that overlap [lower, upper) down to the last level, dropping
+ * what deletes and overwrites left behind. Unset bounds are open. Blocks until done. */
+FIRN_API firn_status firn_compact_range(firn_db *db, firn_slice lower, firn_slice upper);
+
+/* Read-only databases: moves on to what the writer has acknowledged by now. Existing iterators and
+ * snapshots keep what they see. INVALID_ARGUMENT on a database opened for writing. */
+FIRN_API firn_status firn_refresh(firn_db *db);
+
+/* Waits until no flush or compaction is running or due. For tests, benchmarks and tools. */
+FIRN_API firn_status firn_wait_idle(firn_db *db);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,149 @@
+/* firn/options.h - how a database is opened, and how one call differs.
+ *
+ * Every struct here starts with its own size and is set up with its INIT macro; a field left alone
+ * (zero) means "the default". Where a limit can be switched off, FIRN_NONE does it.
+ *
+ * Four options and the path serve nine users in ten: memory_bytes, durability, disk_limit_bytes,
+ * threads. Everything else is derived from them; what was derived, and why, is in the event log. */
+#ifndef FIRN_OPTIONS_H
+#define FIRN_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "firn/comparator.h"
+#include "firn/slice.h"
+#include "firn/status.h"
+#include "firn/vfs.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All fields zero but the first, in the form that C compilers do not warn about. */
+#ifdef __cplusplus
+#define FIRN_INIT_SIZED(type) \
+    { sizeof(type) }
+#else
+#define FIRN_INIT_SIZED(type) \
+    { .size = sizeof(type) }
+#endif
+
+/* For a number: the limit or feature is off. */
+#define FIRN_NONE UINT64_MAX
+
+/* A switch with a default. */
+typedef enum firn_choice { FIRN_DEFAULT = 0, FIRN_YES = 1, FIRN_NO = 2 } firn_choice;
+
+/* When the log is forced to stable storage. In every mode an acknowledged write survives the death
+ * of the process (kill -9); the mode only bounds what a power cut or a kernel crash may take, and
+ * what it takes is always the newest writes: survivors are a prefix of the commit order. */
+typedef enum firn_durability {
+    FIRN_SYNC_DEFAULT = 0,       /* FIRN_SYNC_INTERVAL */
+    FIRN_SYNC_EVERY_COMMIT = 1,  /* before each write is acknowledged */
+    FIRN_SYNC_INTERVAL = 2,      /* within sync_interval_ms of each write */
+    FIRN_SYNC_EVERY_BYTES = 3,   /* whenever sync_bytes of log are unsynced */
+    FIRN_SYNC_EVERY_COMMITS = 4, /* whenever sync_commits commits are unsynced */
+    FIRN_SYNC_MANUAL = 5         /* only firn_sync, firn_close and writes that ask for it */
+} firn_durability;
+
+/* What opening does when the log is damaged below what is known to have been durable. */
+typedef enum firn_recovery {
+    FIRN_RECOVERY_DEFAULT = 0,  /* FIRN_RECOVERY_STRICT */
+    FIRN_RECOVERY_STRICT = 1,   /* refuse with CORRUPTION naming file and offset. A torn tail, the
+                                   normal trace of a crash, is cut and counted, never refused */
+    FIRN_RECOVERY_LAST_GOOD = 2 /* keep the longest undamaged prefix, report what was given up */
+} firn_recovery;
+
+/* One line of the event log: a JSON object, without newline, valid during the call. May be called
+ * from any thread; must not call Firn. */
+typedef void (*firn_event_callback)(void *context, const char *json, size_t size);
+
+typedef struct firn_options {
+    size_t size; /* sizeof(firn_options); set by FIRN_OPTIONS_INIT */
+
+    /* --- the four --- */
+    uint64_t memory_bytes;      /* one budget for memtables, block cache, indexes and filters.
+                                   Default 25 % of RAM or the cgroup limit, at least 64 MiB */
+    firn_durability durability; /* default FIRN_SYNC_INTERVAL */
+    uint64_t disk_limit_bytes;  /* writes answer NO_SPACE beyond it. Default: no limit */
+    uint32_t threads;           /* background threads, 1..64. Default: the cores available */
+
+    /* --- opening --- */
+    firn_choice create_if_missing; /* default FIRN_YES */
+    firn_choice error_if_exists;   /* default FIRN_NO */
+    firn_choice read_only;         /* default FIRN_NO. Takes no lock and writes nothing, so it works
+                                      beside a live writer; sees all that was acknowledged before
+                                      the open and moves on only at firn_refresh */
+    firn_recovery recovery;        /* default FIRN_RECOVERY_STRICT */
+    const firn_comparator *comparator; /* kept; default bytewise */
+    const firn_vfs *vfs;               /* kept; default the operating system's files */
+    firn_event_callback on_event;      /* default: JSON lines in events.log, rotated at 1 MiB */
+    void *on_event_context;
+
+    /* --- durability details --- */
+    uint64_t sync_interval_ms; /* with FIRN_SYNC_INTERVAL: 1..3,600,000. Default 1000 */
+    uint64_t sync_bytes;       /* with FIRN_SYNC_EVERY_BYTES: >= 4096. Default 1 MiB */
+    uint64_t sync_commits;     /* with FIRN_SYNC_EVERY_COMMITS: >= 1. Default 100 */
+
+    /* --- experts: each overrides a derived value --- */
+    uint64_t memtable_bytes;      /* 64 KiB..1 GiB; default clamp(memory_bytes/8, 1 MiB, 64 MiB) */
+    uint64_t cache_bytes;         /* block cache; FIRN_NONE: no cache. Default memory_bytes / 2 */
+    uint32_t block_bytes;         /* data block before compression, 256 B..1 MiB. Default 4096 */
+    uint32_t restart_interval;    /* entries per restart point, 1..1024. Default 16 */
+    uint32_t filter_bits_per_key; /* 1..32; UINT32_MAX: no filters. Default 10 */
+    uint64_t file_bytes;          /* table size aimed at, 64 KiB..4 GiB. Default 64 MiB */
+    uint64_t level_base_bytes;    /* size of the first level below L0. Default 4 x memtable */
+    uint32_t level_fanout;        /* each level over the one above, 2..100. Default 10 */
+    uint32_t l0_compaction_trigger; /* L0 files that start a compaction. Default 4 */
+    uint32_t l0_slowdown_trigger;   /* L0 files from which writes are delayed. Default 8 */
+    uint32_t l0_stop_trigger;       /* L0 files at which writes wait. Default 16 */
+} firn_options;
+
+#define FIRN_OPTIONS_INIT FIRN_INIT_SIZED(firn_options)
+
+typedef struct firn_write_options {
+    size_t size;      /* sizeof(firn_write_options); 0 is accepted too */
+    firn_choice sync; /* YES: durable before the call returns; NO: not waited for; DEFAULT: as the
+                         database's durability says */
+} firn_write_options;
+
+#define FIRN_WRITE_OPTIONS_INIT FIRN_INIT_SIZED(firn_write_options)
+
+typedef struct firn_snapshot firn_snapshot;
+
+typedef struct firn_read_options {
+    size_t size;                   /* sizeof(firn_read_options); 0 is accepted too */
+    const firn_snapshot *snapshot; /* read as of then. Default: now */
+    firn_choice fill_cache;        /* keep blocks read from disk in the cache. Default FIRN_YES */
+
+    /* Iterators only. */
+    firn_slice lower;  /* first key, inclusive; borrowed until the iterator is freed */
+    firn_slice upper;  /* end, exclusive; borrowed until the iterator is freed */
+    firn_slice prefix; /* only keys that begin so (bytewise order only); borrowed likewise */
+    firn_choice lower_exclusive; /* default FIRN_NO */
+    firn_choice upper_inclusive; /* default FIRN_NO */
+} firn_read_options;
+
+#define FIRN_READ_OPTIONS_INIT FIRN_INIT_SIZED(firn_read_options)
+
+/* --- options by name, for tools and configuration files --- */
+
+typedef struct firn_option_info {
+    const char *name; /* "memtable_bytes" */
+    const char *type; /* "bytes", "number", "choice", or the allowed words: "strict|last-good" */
+    const char *default_value; /* as text */
+    const char *effect;        /* one sentence */
+} firn_option_info;
+
+/* Describes the option at `position`; false past the last. Thread-safe; strings are static. */
+FIRN_API int firn_option_at(size_t position, firn_option_info *out);
+
+/* Sets one option from text: numbers take the suffixes K, M, G, T (powers of 1024), choices take
+ * yes / no, enums their words, "none" switches off. INVALID_ARGUMENT names what was wrong. */
+FIRN_API firn_status firn_options_set(firn_options *options, const char *name, const char *value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,69 @@
+/* firn/stats.h - what a database holds and what it has been doing. */
+#ifndef FIRN_STATS_H
+#define FIRN_STATS_H
+
+#include "firn/db.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FIRN_LEVELS_MAX 8
+
+typedef struct firn_level_stats {
+    uint64_t files;
+    uint64_t bytes;   /* on disk */
+    uint64_t entries; /* versions and tombstones included */
+    uint64_t tombstones;
+    uint64_t target_bytes; /* what compaction aims at; 0 for L0 and unused levels */
+} firn_level_stats;
+
+/* Gauges are the state at the call; counters run since the open. Set `size` before the call. */
+typedef struct firn_stats {
+    size_t size; /* sizeof(firn_stats) */
+
+    /* gauges */
+    uint64_t last_sequence;
+    uint64_t memtable_bytes; /* active and sealed, exact charge */
+    uint64_t memtable_entries;
+    uint64_t sealed_memtables;
+    uint64_t log_files;
+    uint64_t log_bytes; /* bytes of log that a recovery would read */
+    uint64_t table_files;
+    uint64_t table_bytes;
+    uint64_t cache_bytes;
+    uint64_t cache_capacity_bytes;
+    uint64_t snapshots;
+    uint64_t iterators;
+    uint64_t oldest_snapshot_sequence; /* 0: none */
+    uint64_t pending_compaction_bytes; /* estimate of bytes above the levels' targets */
+    uint32_t level_count;              /* how many of `levels` mean something */
+    firn_level_stats levels[FIRN_LEVELS_MAX];
+
+    /* counters */
+    uint64_t puts, deletes, batches, gets, gets_found, seeks;
+    uint64_t user_bytes_written; /* keys and values handed in */
+    uint64_t log_bytes_written;
+    uint64_t log_syncs;
+    uint64_t commit_groups; /* log append runs; writes / groups = mean group size */
+    uint64_t flushes, flush_bytes;
+    uint64_t compactions, compaction_bytes_read, compaction_bytes_written, trivial_moves;
+    uint64_t cache_hits, cache_misses;
+    uint64_t filter_checked, filter_useful; /* point reads of a table; those the filter spared */
+
+    /* waits of writers, by cause */
+    uint64_t wait_memtable_count, wait_memtable_ns; /* all memtables full, flush behind */
+    uint64_t wait_l0_delay_count, wait_l0_delay_ns; /* L0 past l0_slowdown_trigger */
+    uint64_t wait_l0_stop_count, wait_l0_stop_ns;   /* L0 at l0_stop_trigger */
+
+    /* recovery of this open */
+    uint64_t recovered_records, recovered_bytes, torn_bytes_cut;
+} firn_stats;
+
+/* Fills *out, up to out->size bytes of it. INVALID_ARGUMENT when size is not set. */
+FIRN_API firn_status firn_get_stats(firn_db *db, firn_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
