@@ -1,0 +1,154 @@
+#include "memtable/memtable.h"
+
+#include "base/atomic.h"
+#include "format/large_ref.h"
+#include "memtable/memtable_internal.h"
+#include "memtable/skiplist.h"
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+#include "util/arena.h"
+
+#include "base/poison.h"
+
+struct memtable {
+    skiplist list;
+    arena *arena; /* set at birth; owned */
+    /* Written by every writer, so apart from what readers load. */
+    _Alignas(CACHE_LINE_BYTES) atomic_u64 entries;
+    atomic_u64 deletes;
+    atomic_u64 large_bytes;
+    atomic_u64 first_sequence; /* UINT64_MAX while empty */
+    atomic_u64 last_sequence;
+    _Alignas(CACHE_LINE_BYTES) atomic_u32 refs;
+};
+
+/* Small against the capacity, because what is left of the last block is charged and not used; large
+ * against an entry; and exactly a huge page for the memtables of a database with memory. */
+static size_t memtable_block_bytes(uint64_t capacity_bytes) {
+    enum { MEMTABLE_BLOCK_BYTES_MIN = 4096, MEMTABLE_BLOCK_BYTES_MAX = 2 << 20 };
+    uint64_t bytes = capacity_bytes / 32;
+    if (bytes < MEMTABLE_BLOCK_BYTES_MIN)
+        return MEMTABLE_BLOCK_BYTES_MIN;
+    if (bytes > MEMTABLE_BLOCK_BYTES_MAX)
+        return MEMTABLE_BLOCK_BYTES_MAX;
+    return (size_t)bytes;
+}
+
+FIRN_INTERNAL status memtable_new(key_order order, uint64_t capacity_bytes, memtable **out) {
+    *out = NULL;
+    memtable *m = memory_new_aligned(CACHE_LINE_BYTES, sizeof *m);
+    if (!m)
+        return status_of(FIRN_NO_MEMORY, "making a memtable");
+    memset(m, 0, sizeof *m);
+    m->arena = arena_new(memtable_block_bytes(capacity_bytes));
+    if (!m->arena) {
+        memory_free(m);
+        return status_of(FIRN_NO_MEMORY, "making a memtable");
+    }
+    skiplist_init(&m->list, order, m->arena);
+    atomic_u64_init(&m->first_sequence, UINT64_MAX);
+    atomic_u32_init(&m->refs, 1);
+    *out = m;
+    return STATUS_OK;
+}
+
+FIRN_INTERNAL void memtable_ref(memtable *m) {
+    /* relaxed: who takes a reference has one, or is inside an epoch that keeps one alive. */
+    uint32_t before = atomic_u32_add(&m->refs, 1, memory_order_relaxed);
+    CHECK(before > 0 && before < UINT32_MAX);
+}
+
+FIRN_INTERNAL void memtable_unref(memtable *m) {
+    if (!m)
+        return;
+    /* acq_rel: each release pairs with the acquire of the last, which frees after all use. */
+    uint32_t before = atomic_u32_sub(&m->refs, 1, memory_order_acq_rel);
+    CHECK(before > 0);
+    if (before > 1)
+        return;
+    arena_free(m->arena);
+    memory_free(m);
+}
+
+static void memtable_note_sequence(memtable *m, seqno sequence) {
+    /* relaxed loads: statistics. Whoever needs them exact has waited for the writers. The swaps are
+     * acquire, for no partner, because no order of a failure may exceed that of success. */
+    uint64_t first = atomic_u64_load(&m->first_sequence, memory_order_relaxed);
+    while (sequence < first &&
+           !atomic_u64_cas(&m->first_sequence, &first, sequence, memory_order_acquire))
+        continue;
+    uint64_t last = atomic_u64_load(&m->last_sequence, memory_order_relaxed);
+    while (sequence > last &&
+           !atomic_u64_cas(&m->last_sequence, &last, sequence, memory_order_acquire))
+        continue;
+}
+
+FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
+                                  slice value) {
+    DCHECK(sequence > 0 && sequence <= SEQNO_MAX);
+    DCHECK(op_kind_is_supported((uint8_t)kind));
+    DCHECK(key.s.size <= KEY_BYTES_MAX && value.size < LARGE_VALUE_BYTES);
+    large_ref large = {0};
+    if (kind == OP_PUT_LARGE && !large_ref_decode(value, &large))
+        return error_status(FIRN_CORRUPTION,
+                            "the operation with sequence %llu holds no valid large-value reference",
+                            (unsigned long long)sequence);
+    skiplist_entry entry;
+    if (!skiplist_prepare(&m->list, key, key_trailer_pack(sequence, kind), value, &entry))
+        return status_of(FIRN_NO_MEMORY, "adding to a memtable");
+    memtable_note_sequence(m, sequence);
+    /* relaxed, all three: statistics, as above. */
+    (void)atomic_u64_add(&m->entries, 1, memory_order_relaxed);
+    if (kind == OP_DELETE)
+        (void)atomic_u64_add(&m->deletes, 1, memory_order_relaxed);
+    if (kind == OP_PUT_LARGE)
+        (void)atomic_u64_add(&m->large_bytes, large.bytes, memory_order_relaxed);
+    skiplist_link(&m->list, entry);
+    return STATUS_OK;
+}
+
+FIRN_INTERNAL void memtable_get(const memtable *m, internal_key seek, lookup *out) {
+    *out = (lookup){0};
+    const skiplist_node *node = skiplist_seek(&m->list, seek);
+    if (!node)
+        return;
+    /* Equal under any order means byte-equal, so a custom one need not be asked again. */
+    internal_key key = skiplist_node_key(node);
+    if (!slice_equal(internal_key_user(key).s, internal_key_user(seek).s))
+        return;
+    uint64_t trailer = internal_key_trailer(key);
+    out->found = true;
+    out->kind = (op_kind)(trailer & 0xff);
+    out->sequence = trailer >> 8;
+    out->value = skiplist_node_value(node);
+}
+
+FIRN_INTERNAL const skiplist *memtable_list(const memtable *m) {
+    return &m->list;
+}
+
+FIRN_INTERNAL uint64_t memtable_bytes(const memtable *m) {
+    return sizeof *m + arena_bytes(m->arena);
+}
+
+/* relaxed, all five below: some recent value; see memtable_note_sequence(). */
+FIRN_INTERNAL uint64_t memtable_entries(const memtable *m) {
+    return atomic_u64_load(&m->entries, memory_order_relaxed);
+}
+
+FIRN_INTERNAL uint64_t memtable_deletes(const memtable *m) {
+    return atomic_u64_load(&m->deletes, memory_order_relaxed);
+}
+
+FIRN_INTERNAL uint64_t memtable_large_bytes(const memtable *m) {
+    return atomic_u64_load(&m->large_bytes, memory_order_relaxed);
+}
+
+FIRN_INTERNAL seqno memtable_first_sequence(const memtable *m) {
+    uint64_t first = atomic_u64_load(&m->first_sequence, memory_order_relaxed);
+    return first == UINT64_MAX ? 0 : first;
+}
+
+FIRN_INTERNAL seqno memtable_last_sequence(const memtable *m) {
+    return atomic_u64_load(&m->last_sequence, memory_order_relaxed);
+}

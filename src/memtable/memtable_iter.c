@@ -1,0 +1,162 @@
+/* A run is a copy of up to 64 consecutive nodes' addresses and sizes; the bytes stay in the nodes.
+ *
+ * Forwards, the next run begins behind the last node of this one: one step, no search. Backwards
+ * there are no links, so the run before is found by searching the last node before this run among
+ * those of a higher level, and walking forward from it up to the run: at level 5 a search brings 32
+ * nodes on average, so a step back costs O(log n / 32) expected, plus the walk.
+ *
+ * Runs begin small after a seek and grow while the iterator goes on, so that a seek for one entry
+ * does not pay the cache misses of its neighbours.
+ *
+ * Writers may add nodes meanwhile. A run is a state of the past: nodes added inside it later are
+ * not seen, nodes added beyond it are. Order holds by construction: what follows the last node is
+ * greater, and what is walked before the first node is smaller. */
+#include "memtable/memtable_internal.h"
+
+#include "base/check.h"
+#include "platform/memory.h"
+
+#include "base/poison.h"
+
+enum {
+    MEMTABLE_RUN_ENTRIES = 64,
+    MEMTABLE_PACE_MAX = 3,       /* forwards, runs of 1, 4, 16, 64 entries */
+    MEMTABLE_BACK_LEVEL_MAX = 5, /* backwards, of 1, about 4, 16, 32 entries */
+};
+
+typedef struct memtable_iter {
+    iter base;
+    memtable *table; /* one reference */
+    const skiplist *list;
+    const skiplist_node *first, *last; /* of the run */
+    uint32_t pace;                     /* grows from run to run, 0 after a seek */
+    iter_entry entries[MEMTABLE_RUN_ENTRIES];
+} memtable_iter;
+
+static inline void memtable_iter_set(iter_entry *entry, const skiplist_node *node) {
+    entry->key = node->bytes;
+    entry->value = node->bytes + node->key_bytes;
+    entry->key_bytes = node->key_bytes;
+    entry->value_bytes = node->value_bytes;
+}
+
+static void memtable_iter_publish(memtable_iter *it, uint32_t begin, uint32_t end, uint32_t index) {
+    it->base.run = it->entries + begin;
+    it->base.count = end - begin;
+    it->base.index = index;
+    it->base.st = STATUS_OK;
+}
+
+/* The run that begins with `node`. */
+static void memtable_iter_fill(memtable_iter *it, const skiplist_node *node) {
+    if (!node) {
+        iter_set_end(&it->base, STATUS_OK);
+        return;
+    }
+    uint32_t limit = 1u << (2 * it->pace);
+    uint32_t count = 0;
+    if (limit >= SKIPLIST_FETCH_NODES)
+        skiplist_will_read(it->list, node, NULL);
+    it->first = node;
+    while (node && count < limit) {
+        memtable_iter_set(&it->entries[count++], node);
+        it->last = node;
+        node = skiplist_next(node);
+    }
+    memtable_iter_publish(it, 0, count, 0);
+}
+
+/* The run that ends before `bound` (NULL: with the last node of all). */
+static void memtable_iter_fill_before(memtable_iter *it, const skiplist_node *bound) {
+    uint32_t level = 2 * it->pace;
+    if (level > MEMTABLE_BACK_LEVEL_MAX)
+        level = MEMTABLE_BACK_LEVEL_MAX;
+    const skiplist_node *node = skiplist_find_before(it->list, bound, level);
+    /* None at that level: the nodes from the beginning on. */
+    if (!node)
+        node = skiplist_first(it->list);
+    if (level == MEMTABLE_BACK_LEVEL_MAX && node)
+        skiplist_will_read(it->list, node, bound);
+    uint32_t count = 0;
+    for (; node && node != bound; node = skiplist_next(node)) {
+        if (count == MEMTABLE_RUN_ENTRIES) {
+            /* Only what lies next to the bound is wanted: the older half makes room. */
+            count = MEMTABLE_RUN_ENTRIES / 2;
+            memcpy(it->entries, it->entries + count, count * sizeof *it->entries);
+        }
+        memtable_iter_set(&it->entries[count++], node);
+        it->last = node;
+    }
+    if (count == 0) {
+        iter_set_end(&it->base, STATUS_OK);
+        return;
+    }
+    it->first =
+        (const skiplist_node *)(const void *)(it->entries[0].key - offsetof(skiplist_node, bytes));
+    memtable_iter_publish(it, 0, count, count - 1);
+}
+
+static void memtable_iter_seek_first(iter *base) {
+    memtable_iter *it = (memtable_iter *)base;
+    it->pace = MEMTABLE_PACE_MAX - 1; /* who starts at the beginning means to go on */
+    memtable_iter_fill(it, skiplist_first(it->list));
+}
+
+static void memtable_iter_seek_last(iter *base) {
+    memtable_iter *it = (memtable_iter *)base;
+    it->pace = 0;
+    memtable_iter_fill_before(it, NULL);
+}
+
+static void memtable_iter_seek(iter *base, internal_key target) {
+    memtable_iter *it = (memtable_iter *)base;
+    it->pace = 0;
+    memtable_iter_fill(it, skiplist_seek(it->list, target));
+}
+
+static void memtable_iter_next_run(iter *base) {
+    memtable_iter *it = (memtable_iter *)base;
+    DCHECK(base->count > 0);
+    if (it->pace < MEMTABLE_PACE_MAX)
+        it->pace++;
+    memtable_iter_fill(it, skiplist_next(it->last));
+}
+
+static void memtable_iter_prev_run(iter *base) {
+    memtable_iter *it = (memtable_iter *)base;
+    DCHECK(base->count > 0);
+    if (it->pace < MEMTABLE_PACE_MAX)
+        it->pace++;
+    memtable_iter_fill_before(it, it->first);
+}
+
+static void memtable_iter_release(iter *base) {
+    memtable_iter *it = (memtable_iter *)base;
+    memtable_unref(it->table);
+    memory_free(it);
+}
+
+static const iter_methods memtable_iter_methods = {
+    .seek_first = memtable_iter_seek_first,
+    .seek_last = memtable_iter_seek_last,
+    .seek = memtable_iter_seek,
+    .next_run = memtable_iter_next_run,
+    .prev_run = memtable_iter_prev_run,
+    .release = memtable_iter_release,
+};
+
+FIRN_INTERNAL status memtable_iter_new(memtable *m, iter **out) {
+    *out = NULL;
+    memtable_iter *it = memory_new(sizeof *it);
+    if (!it)
+        return status_of(FIRN_NO_MEMORY, "making an iterator");
+    it->base.methods = &memtable_iter_methods;
+    iter_set_end(&it->base, STATUS_OK);
+    memtable_ref(m);
+    it->table = m;
+    it->list = memtable_list(m);
+    it->first = it->last = NULL;
+    it->pace = 0;
+    *out = &it->base;
+    return STATUS_OK;
+}

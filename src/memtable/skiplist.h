@@ -1,0 +1,89 @@
+/* memtable/skiplist.h - a sorted list of internal keys with values, by any number of writers.
+ *
+ * Source:     Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees" (1990).
+ *
+ * Invariants: a node is complete before the first link to it, and neither it nor its place ever
+ * changes; the nodes of a level are a subset of those of the level below; every level ascends
+ * strictly. Hence a predecessor once found stays one, and a reader never retries.
+ *
+ * Threads:    skiplist_prepare and skiplist_link by many at once (compare-and-swap, no lock);
+ * everything else at any time beside them, by acquire loads alone.
+ *
+ * Lifetime:   keeps the arena, in which the nodes live and die.
+ *
+ * A node in memory, and where a search meets it (the cache line that holds `next` and `head`):
+ *
+ *     link[height - 1] ... link[1] | next | head | sizes | user key, trailer | value
+ *                                    ^ skiplist_node
+ */
+#ifndef FIRN_MEMTABLE_SKIPLIST_H
+#define FIRN_MEMTABLE_SKIPLIST_H
+
+#include "base/atomic.h"
+#include "format/key.h"
+#include "util/arena.h"
+
+enum { SKIPLIST_HEIGHT_MAX = 20 };
+
+typedef struct skiplist_node {
+    atomic_ptr next;      /* level 0; the link of level i lies i words before it */
+    uint64_t head;        /* key_head() of the user key; 0 under a custom order */
+    uint32_t key_bytes;   /* of the internal key */
+    uint32_t value_bytes; /* < LARGE_VALUE_BYTES */
+    uint8_t bytes[];      /* internal key, then value */
+} skiplist_node;
+
+typedef struct skiplist {
+    key_order order;   /* set at birth */
+    arena *arena;      /* set at birth */
+    atomic_u32 height; /* levels in use; grows only */
+    /* The node before all others, links only; the same way round as in a node: level i stands at
+     * SKIPLIST_HEIGHT_MAX - 1 - i. */
+    atomic_ptr head[SKIPLIST_HEIGHT_MAX];
+    /* By level, a node near which the next key of an ascending series belongs, or NULL. Nothing but
+     * a place to look first. Writers only, hence apart from what readers load. */
+    _Alignas(CACHE_LINE_BYTES) atomic_ptr hint[SKIPLIST_HEIGHT_MAX];
+} skiplist;
+
+/* Keeps `nodes`. There is no deinit: all memory is the arena's. */
+FIRN_INTERNAL void skiplist_init(skiplist *list, key_order order, arena *nodes);
+
+/* An entry not visible to anyone yet; NULL when memory is short. Its height follows from the
+ * sequence. */
+typedef struct skiplist_entry {
+    skiplist_node *node;
+    uint32_t height;
+} skiplist_entry;
+FIRN_INTERNAL NODISCARD bool skiplist_prepare(skiplist *list, user_key key, uint64_t trailer,
+                                              slice value, skiplist_entry *out);
+/* Links a prepared entry; its internal key must not be in the list. Cannot fail. */
+FIRN_INTERNAL void skiplist_link(skiplist *list, skiplist_entry entry);
+
+/* The first node >= target; NULL: none. */
+FIRN_INTERNAL const skiplist_node *skiplist_seek(const skiplist *list, internal_key target);
+/* Among the nodes linked at `level` (one in 2^level): the last one before `bound`, the last of all
+ * when `bound` is NULL; NULL: none. */
+FIRN_INTERNAL const skiplist_node *skiplist_find_before(const skiplist *list,
+                                                        const skiplist_node *bound, uint32_t level);
+/* Advice: the nodes from `first` on, up to `bound` (NULL: the end) or about SKIPLIST_FETCH_NODES of
+ * them, are about to be read one by one. */
+enum { SKIPLIST_FETCH_NODES = 64 };
+FIRN_INTERNAL void skiplist_will_read(const skiplist *list, const skiplist_node *first,
+                                      const skiplist_node *bound);
+
+static inline const skiplist_node *skiplist_first(const skiplist *list) {
+    /* acquire: pairs with the release in skiplist_link(); who sees a node sees its bytes. */
+    return atomic_ptr_load(&list->head[SKIPLIST_HEIGHT_MAX - 1], memory_order_acquire);
+}
+static inline const skiplist_node *skiplist_next(const skiplist_node *node) {
+    /* acquire: as in skiplist_first(). */
+    return atomic_ptr_load(&node->next, memory_order_acquire);
+}
+static inline internal_key skiplist_node_key(const skiplist_node *node) {
+    return (internal_key){slice_of(node->bytes, node->key_bytes)};
+}
+static inline slice skiplist_node_value(const skiplist_node *node) {
+    return slice_of(node->bytes + node->key_bytes, node->value_bytes);
+}
+
+#endif

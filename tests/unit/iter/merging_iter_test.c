@@ -1,0 +1,222 @@
+#include "iter/merging_iter.h"
+
+#include "array_iter.h"
+#include "iter_model.h"
+#include "lib/test.h"
+#include "platform/memory.h"
+
+enum { MERGING_CHILDREN_MAX = 20 };
+
+typedef struct merging_fixture {
+    iter_model whole;
+    iter_model parts[MERGING_CHILDREN_MAX];
+    size_t children;
+    array_iter_plan plan;
+    iter *it;
+} merging_fixture;
+
+static int merging_reverse(void *context, firn_slice a, firn_slice b) {
+    (void)context;
+    return slice_compare(b, a);
+}
+static const firn_comparator merging_reverse_order = {"reverse", NULL, merging_reverse};
+
+/* Shapes of keys: short ones over few letters (ties of heads, prefixes, empty keys), long ones with
+ * a common beginning (heads say nothing), and full-range ones (heads say all, 0 and all-ones too).
+ */
+static slice merging_random_key(rng *r, unsigned shape, uint8_t bytes[32]) {
+    size_t size;
+    if (shape == 0) {
+        size = rng_below(r, 5);
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = rng_below(r, 2) ? 0xff : (uint8_t)rng_below(r, 3);
+    } else if (shape == 1) {
+        memcpy(bytes, "user00000000", 12);
+        size = 12 + rng_below(r, 5);
+        for (size_t i = 12; i < size; i++)
+            bytes[i] = (uint8_t)('0' + rng_below(r, 10));
+    } else {
+        size = 8 + rng_below(r, 9);
+        uint64_t pick = rng_below(r, 16);
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = pick == 0 ? 0 : pick == 1 ? 0xff : (uint8_t)rng_next(r);
+    }
+    return slice_of(bytes, size);
+}
+
+/* `clustered`: neighbours tend to lie in one child, so that long pieces occur. */
+static void merging_setup(merging_fixture *f, rng *r, size_t children, size_t entries,
+                          key_order order) {
+    *f = (merging_fixture){.children = children};
+    f->whole.order = order;
+    unsigned shape = (unsigned)rng_below(r, 3);
+    for (size_t i = 0; i < entries; i++) {
+        uint8_t bytes[32];
+        slice key = merging_random_key(r, shape, bytes);
+        iter_model_add(&f->whole, key, (uint64_t)(i + 1) << 8 | OP_PUT,
+                       slice_of(bytes, rng_below(r, 9)));
+    }
+    iter_model_sort(&f->whole);
+    bool clustered = rng_below(r, 2);
+    size_t part = 0;
+    for (size_t i = 0; i < f->whole.count && children; i++) {
+        if (!clustered || rng_below(r, 20) == 0)
+            part = rng_below(r, children);
+        f->parts[part].order = order;
+        internal_key key = {slice_of(f->whole.entries[i].key, f->whole.entries[i].key_bytes)};
+        iter_model_add(&f->parts[part], internal_key_user(key).s, internal_key_trailer(key),
+                       slice_of(f->whole.entries[i].value, f->whole.entries[i].value_bytes));
+    }
+    f->plan =
+        (array_iter_plan){.run_max = 1 + (uint32_t)rng_below(r, 40), .fail_after = UINT64_MAX};
+    rng_init(&f->plan.random, rng_next(r));
+    iter *all[MERGING_CHILDREN_MAX] = {NULL};
+    for (size_t i = 0; i < children; i++)
+        all[i] = array_iter_new(&f->plan, f->parts[i].entries, f->parts[i].count, order);
+    ASSERT_OK(merging_iter_new(order, all, children, &f->it));
+}
+
+static void merging_teardown(merging_fixture *f) {
+    iter_free(f->it);
+    assert_int_equal(f->plan.live, 0);
+    for (size_t i = 0; i < f->children; i++)
+        iter_model_deinit(&f->parts[i]);
+    iter_model_deinit(&f->whole);
+}
+
+static void merging_check_order(key_order order) {
+    rng r;
+    rng_init(&r, test_seed());
+    for (size_t children = 0; children <= MERGING_CHILDREN_MAX; children++) {
+        for (unsigned round = 0; round < 6; round++) {
+            merging_fixture f;
+            size_t entries = children ? (size_t)rng_below(&r, 40) * (round + 1) : 0;
+            merging_setup(&f, &r, children, entries, order);
+            iter_model_expect_all(&f.whole, f.it);
+            iter_model_walk(&f.whole, f.it, &r, test_scaled(40));
+            merging_teardown(&f);
+        }
+    }
+}
+
+TEST(merging_iter, all_moves_agree_with_model) {
+    merging_check_order((key_order){NULL});
+}
+
+TEST(merging_iter, all_moves_agree_with_model_under_a_custom_order) {
+    merging_check_order((key_order){&merging_reverse_order});
+}
+
+TEST(merging_iter, one_child_is_given_back_and_none_is_empty) {
+    iter_model m = {0};
+    array_iter_plan plan = {.run_max = 1, .fail_after = UINT64_MAX};
+    iter *child = array_iter_new(&plan, NULL, 0, m.order);
+    iter *it = NULL;
+    ASSERT_OK(merging_iter_new(m.order, &child, 1, &it));
+    assert_ptr_equal(it, child);
+    iter_free(it);
+    assert_int_equal(plan.live, 0);
+    ASSERT_OK(merging_iter_new(m.order, NULL, 0, &it));
+    iter_model_expect_all(&m, it);
+    iter_free(it);
+}
+
+TEST(merging_iter, hands_out_a_long_piece_without_copying) {
+    iter_model parts[2] = {{0}, {0}};
+    for (unsigned i = 0; i < 200; i++) {
+        uint8_t key[2] = {(uint8_t)i, 0};
+        iter_model_add(&parts[i == 100], slice_of(key, 2), 1 << 8 | OP_PUT, slice_of("", 0));
+    }
+    array_iter_plan plan = {.run_max = 1000, .fail_after = UINT64_MAX};
+    rng_init(&plan.random, 1);
+    iter *all[2];
+    for (size_t i = 0; i < 2; i++)
+        all[i] = array_iter_new(&plan, parts[i].entries, parts[i].count, parts[i].order);
+    iter *big = all[0], *it = NULL;
+    ASSERT_OK(merging_iter_new(parts[0].order, all, 2, &it));
+    /* Forwards: all of the child's run up to the other child's only entry. */
+    iter_seek_first(it);
+    assert_ptr_equal(it->run, big->run + big->index);
+    assert_true(it->count == 100 || it->count == big->count);
+    /* Backwards: from the last one down to it. */
+    iter_seek_last(it);
+    assert_int_equal(it->index, it->count - 1);
+    assert_ptr_equal(it->run + it->index, big->run + big->index);
+    assert_true(it->count == 99 || it->count == big->count);
+    iter_free(it);
+    iter_model_deinit(&parts[0]);
+    iter_model_deinit(&parts[1]);
+}
+
+/* What a walk of seeks and moves meets; false: an error, which must be the injected one. */
+static bool merging_walk_until_error(merging_fixture *f, uint64_t seed) {
+    rng r;
+    rng_init(&r, seed);
+    for (unsigned i = 0; i < 12; i++) {
+        size_t position = iter_model_random_seek(&f->whole, f->it, &r);
+        for (unsigned move = 0;; move++) {
+            if (!status_is_ok(f->it->st)) {
+                assert_false(iter_valid(f->it));
+                assert_int_equal(f->it->count, 0);
+                ASSERT_CODE(f->it->st, FIRN_IO_ERROR);
+                return false;
+            }
+            iter_model_expect(&f->whole, f->it, position);
+            if (!iter_valid(f->it) || move == 40)
+                break;
+            if (rng_below(&r, 8) < (i % 2 ? 7u : 1u)) {
+                iter_next(f->it);
+                position++;
+            } else {
+                iter_prev(f->it);
+                position--;
+            }
+        }
+    }
+    return true;
+}
+
+TEST(merging_iter, a_failing_child_ends_the_merge_and_a_seek_revives_it) {
+    rng r;
+    rng_init(&r, test_seed());
+    for (size_t children = 2; children <= 5; children++) {
+        merging_fixture f;
+        merging_setup(&f, &r, children, 60, (key_order){NULL});
+        uint64_t seed = rng_next(&r);
+        bool survived = false;
+        for (uint64_t n = 0; !survived; n++) {
+            f.plan.loads = 0;
+            f.plan.fail_after = n;
+            survived = merging_walk_until_error(&f, seed);
+            /* Every load but those never reached must have been noticed. */
+            assert_int_equal(survived, f.plan.loads <= n);
+            f.plan.fail_after = UINT64_MAX;
+            iter_model_walk(&f.whole, f.it, &r, 2);
+        }
+        merging_teardown(&f);
+    }
+}
+
+TEST(merging_iter, short_memory_frees_all_children) {
+    for (size_t children = 0; children < 5; children++) {
+        if (children == 1)
+            continue; /* needs none */
+        iter_model m = {0};
+        array_iter_plan plan = {.run_max = 1, .fail_after = UINT64_MAX};
+        iter *all[5] = {NULL}, *it = (iter *)&plan;
+        for (size_t i = 0; i < children; i++)
+            all[i] = array_iter_new(&plan, NULL, 0, m.order);
+        memory_fail_after(1, false);
+        ASSERT_CODE(merging_iter_new(m.order, all, children, &it), FIRN_NO_MEMORY);
+        memory_fail_after(0, false);
+        assert_null(it);
+        assert_int_equal(plan.live, 0);
+    }
+}
+
+TEST_MAIN(RUN(merging_iter, all_moves_agree_with_model),
+          RUN(merging_iter, all_moves_agree_with_model_under_a_custom_order),
+          RUN(merging_iter, one_child_is_given_back_and_none_is_empty),
+          RUN(merging_iter, hands_out_a_long_piece_without_copying),
+          RUN(merging_iter, a_failing_child_ends_the_merge_and_a_seek_revives_it),
+          RUN(merging_iter, short_memory_frees_all_children))
