@@ -1,0 +1,280 @@
+#include "wal/wal_writer_internal.h"
+
+#include "format/file_name.h"
+#include "platform/clock.h"
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+
+#include "base/poison.h"
+
+/* An unused rest smaller than this is not worth a truncation. */
+enum { WAL_SEGMENTS_REST_MIN = 64 << 10 };
+
+FIRN_INTERNAL void wal_segment_set_state(wal_segment *segment, wal_segment_state to) {
+    wal_segment_state from = segment->state;
+    DCHECK((from == WAL_SEGMENT_CURRENT && to == WAL_SEGMENT_SEALED) ||
+           (from == WAL_SEGMENT_SEALED && to == WAL_SEGMENT_DURABLE) ||
+           ((from == WAL_SEGMENT_SEALED || from == WAL_SEGMENT_DURABLE) &&
+            to == WAL_SEGMENT_RELEASED));
+    segment->state = to;
+}
+
+static void wal_segments_free_one(wal_segment *segment) {
+    if (!segment)
+        return;
+    (void)vfs_close(segment->file);
+    memory_free(segment);
+}
+
+static status wal_segments_no_memory(void) {
+    return error_status(FIRN_NO_MEMORY, "no memory for a log segment");
+}
+
+/* Room for `extra` more entries in both arrays, so that committing cannot fail. */
+static status wal_segments_reserve(wal_writer *w, size_t extra) {
+    if (w->append.fresh_count + extra > w->append.fresh_capacity) {
+        size_t capacity = (w->append.fresh_count + extra) * 2;
+        wal_segment **grown = memory_resize(w->append.fresh, capacity * sizeof *grown);
+        if (!grown)
+            return wal_segments_no_memory();
+        w->append.fresh = grown;
+        w->append.fresh_capacity = capacity;
+    }
+    status st = STATUS_OK;
+    mutex_lock(&w->list_mutex);
+    size_t needed = w->list.count + w->append.fresh_count + extra;
+    if (needed > w->list.capacity) {
+        wal_segment **grown = memory_resize(w->list.segments, needed * 2 * sizeof *grown);
+        if (grown) {
+            w->list.segments = grown;
+            w->list.capacity = needed * 2;
+        } else {
+            st = wal_segments_no_memory();
+        }
+    }
+    mutex_unlock(&w->list_mutex);
+    return st;
+}
+
+/* Removes without touching the error detail, which belongs to the failure that led here. */
+static void wal_segments_remove_quietly(wal_writer *w, uint64_t number) {
+    char path[FILE_PATH_BYTES];
+    (void)w->vfs->remove(w->vfs, file_path(path, w->directory, FILE_LOG, number));
+}
+
+FIRN_INTERNAL status wal_segments_create(wal_writer *w, const segment_header *header,
+                                         uint64_t record_bytes) {
+    status st = STATUS_OK;
+    uint64_t usual = w->append.next_bytes, need = SEGMENT_HEADER_BYTES + record_bytes;
+    char path[FILE_PATH_BYTES];
+    bool created = false;
+    wal_segment *segment = NULL;
+    TRY(wal_segments_reserve(w, 1));
+    segment = memory_new_zeroed(sizeof *segment);
+    if (!segment) {
+        st = wal_segments_no_memory();
+        goto out;
+    }
+    while (usual < need && usual < w->segment_bytes_max)
+        usual = usual * 2 < w->segment_bytes_max ? usual * 2 : w->segment_bytes_max;
+    segment->header = *header;
+    segment->header.kind = SEGMENT_LOG;
+    segment->header.number = w->append.next_number;
+    memcpy(segment->header.database, w->database, sizeof w->database);
+    memcpy(segment->header.boot_id, w->boot_id, sizeof w->boot_id);
+    entropy_read(&segment->header.epoch, sizeof segment->header.epoch);
+    segment->usable_bytes = segment->file_bytes = need > usual ? need : usual;
+    segment->state = WAL_SEGMENT_CURRENT;
+    /* Truncating: a failed append may have left the file behind. Its number stays in use, because
+     * the manifest's log floor may name it already. */
+    TRY(vfs_open(w->vfs, file_path(path, w->directory, FILE_LOG, segment->header.number),
+                 FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE, &segment->file));
+    created = true;
+    TRY(vfs_reserve(segment->file, 0, segment->usable_bytes));
+    w->append.fresh[w->append.fresh_count++] = segment;
+    w->append.next_number++;
+    if (need <= usual) /* an oversize segment says nothing about how busy the log is */
+        w->append.next_bytes = usual * 2 < w->segment_bytes_max ? usual * 2 : w->segment_bytes_max;
+    return STATUS_OK;
+out:
+    if (segment)
+        wal_segments_free_one(segment);
+    if (created)
+        wal_segments_remove_quietly(w, w->append.next_number);
+    return st;
+}
+
+FIRN_INTERNAL void wal_segments_discard_fresh(wal_writer *w, bool remove) {
+    while (w->append.fresh_count > 0) {
+        wal_segment *segment = w->append.fresh[--w->append.fresh_count];
+        uint64_t number = segment->header.number;
+        wal_segments_free_one(segment);
+        if (remove)
+            wal_segments_remove_quietly(w, number);
+        w->append.next_number = number;
+    }
+}
+
+/* Gives what a segment has behind its last record back to the file system, if it is `rest_min`
+ * bytes or more. Comes before the segment is sealed, because then others may close its file.
+ * Straight to the vtable: failing is harmless and must leave no detail. */
+static void wal_segments_cut_rest(wal_segment *segment, uint64_t end_offset, uint64_t rest_min) {
+    firn_file *handle = segment->file->handle;
+    if (segment->usable_bytes - end_offset >= rest_min &&
+        handle->methods->truncate(handle, end_offset) == 0)
+        segment->usable_bytes = end_offset;
+}
+
+static void wal_segments_seal_locked(wal_writer *w, wal_segment *segment, uint64_t end_offset) {
+    mutex_assert_held(&w->list_mutex);
+    segment->end_position = segment->header.position + (end_offset - SEGMENT_HEADER_BYTES);
+    segment->file_bytes = segment->usable_bytes;
+    wal_segment_set_state(segment, WAL_SEGMENT_SEALED);
+}
+
+FIRN_INTERNAL void wal_segments_abandon_current(wal_writer *w) {
+    wal_segment *segment = w->append.current;
+    /* To the last byte: what the failed append left must not come back after a clean close. */
+    wal_segments_cut_rest(segment, w->append.offset, 0);
+    w->append.predecessor = segment->header.number;
+    w->append.predecessor_cut = w->append.offset;
+    w->append.current = NULL;
+    mutex_lock(&w->list_mutex);
+    wal_segments_seal_locked(w, segment, w->append.offset);
+    /* release: pairs with the acquire in wal_writer_segment(). */
+    atomic_u64_store(&w->next_segment, w->append.next_number, memory_order_release);
+    mutex_unlock(&w->list_mutex);
+}
+
+FIRN_INTERNAL void wal_segments_commit_fresh(wal_writer *w) {
+    wal_segment **fresh = w->append.fresh, *before = w->append.current;
+    size_t count = w->append.fresh_count;
+    for (size_t i = 0; i < count; before = fresh[i++]) {
+        if (before)
+            wal_segments_cut_rest(before, fresh[i]->header.predecessor_cut, WAL_SEGMENTS_REST_MIN);
+    }
+    before = w->append.current;
+    mutex_lock(&w->list_mutex);
+    CHECK(w->list.count + count <= w->list.capacity);
+    for (size_t i = 0; i < count; before = fresh[i++]) {
+        if (before)
+            wal_segments_seal_locked(w, before, fresh[i]->header.predecessor_cut);
+        w->list.segments[w->list.count++] = fresh[i];
+    }
+    w->list.created += count;
+    /* release: pairs with the acquire in wal_writer_segment(). */
+    atomic_u64_store(&w->next_segment, before->header.number, memory_order_release);
+    mutex_unlock(&w->list_mutex);
+    w->append.current = before;
+    w->append.fresh_count = 0;
+}
+
+FIRN_INTERNAL status wal_segments_adopt(wal_writer *w, const wal_segment_info *older,
+                                        size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        status st = wal_segments_reserve(w, 1);
+        if (!status_is_ok(st))
+            return st;
+        wal_segment *segment = memory_new_zeroed(sizeof *segment);
+        if (!segment)
+            return wal_segments_no_memory();
+        segment->header.kind = SEGMENT_LOG;
+        segment->header.number = older[i].number;
+        segment->header.position = older[i].start_position;
+        segment->end_position = older[i].end_position;
+        segment->file_bytes = older[i].file_bytes;
+        segment->state = WAL_SEGMENT_DURABLE;
+        w->list.segments[w->list.count++] = segment;
+    }
+    return STATUS_OK;
+}
+
+FIRN_INTERNAL void wal_segments_deinit(wal_writer *w) {
+    wal_segments_discard_fresh(w, false);
+    for (size_t i = 0; i < w->list.count; i++)
+        wal_segments_free_one(w->list.segments[i]);
+    memory_free(w->list.segments);
+    memory_free(w->append.fresh);
+}
+
+FIRN_INTERNAL uint64_t wal_writer_floor_segment(wal_writer *w, uint64_t position) {
+    mutex_lock(&w->list_mutex);
+    /* acquire: pairs with the releases in this file; the mutex alone would do. */
+    uint64_t number = atomic_u64_load(&w->next_segment, memory_order_acquire);
+    for (size_t i = 0; i < w->list.count; i++) {
+        const wal_segment *segment = w->list.segments[i];
+        if (segment->state == WAL_SEGMENT_RELEASED)
+            continue;
+        if (segment->state == WAL_SEGMENT_CURRENT || segment->end_position > position) {
+            number = segment->header.number;
+            break;
+        }
+    }
+    mutex_unlock(&w->list_mutex);
+    return number;
+}
+
+/* Deletes the file of the first released segment above `after`, forgets the segment if that worked,
+ * and gives its number; 0: there is none. */
+static uint64_t wal_segments_remove_next(wal_writer *w, uint64_t after) {
+    uint64_t number = 0;
+    mutex_lock(&w->list_mutex);
+    for (size_t i = 0; i < w->list.count && number == 0; i++) {
+        const wal_segment *segment = w->list.segments[i];
+        if (segment->state == WAL_SEGMENT_RELEASED && segment->header.number > after)
+            number = segment->header.number;
+    }
+    mutex_unlock(&w->list_mutex);
+    if (number == 0)
+        return 0;
+    char path[FILE_PATH_BYTES];
+    status st = vfs_remove(w->vfs, file_path(path, w->directory, FILE_LOG, number));
+    if (!status_is_ok(st) && !status_is(st, FIRN_NOT_FOUND))
+        return number;
+    mutex_lock(&w->list_mutex);
+    for (size_t i = 0; i < w->list.count; i++) {
+        if (w->list.segments[i]->header.number != number)
+            continue;
+        wal_segments_free_one(w->list.segments[i]);
+        memmove(&w->list.segments[i], &w->list.segments[i + 1],
+                (w->list.count - i - 1) * sizeof *w->list.segments);
+        w->list.count--;
+        break;
+    }
+    mutex_unlock(&w->list_mutex);
+    return number;
+}
+
+FIRN_INTERNAL void wal_writer_release(wal_writer *w, uint64_t floor_segment) {
+    /* A sync may be using the files. */
+    mutex_lock(&w->sync_mutex);
+    mutex_lock(&w->list_mutex);
+    for (size_t i = 0; i < w->list.count; i++) {
+        wal_segment *segment = w->list.segments[i];
+        if (segment->header.number >= floor_segment ||
+            (segment->state != WAL_SEGMENT_SEALED && segment->state != WAL_SEGMENT_DURABLE))
+            continue;
+        (void)vfs_close(segment->file);
+        segment->file = NULL;
+        wal_segment_set_state(segment, WAL_SEGMENT_RELEASED);
+    }
+    mutex_unlock(&w->list_mutex);
+    mutex_unlock(&w->sync_mutex);
+    uint64_t number = 0;
+    do {
+        number = wal_segments_remove_next(w, number);
+    } while (number != 0);
+}
+
+FIRN_INTERNAL void wal_writer_get_stats(wal_writer *w, wal_writer_stats *out) {
+    *out = (wal_writer_stats){0};
+    /* relaxed: counters that order nothing. */
+    out->bytes_written = atomic_u64_load(&w->bytes_written, memory_order_relaxed);
+    out->append_runs = atomic_u64_load(&w->append_runs, memory_order_relaxed);
+    out->syncs = atomic_u64_load(&w->syncs, memory_order_relaxed);
+    mutex_lock(&w->list_mutex);
+    out->segments = w->list.count;
+    for (size_t i = 0; i < w->list.count; i++)
+        out->live_bytes += w->list.segments[i]->file_bytes;
+    mutex_unlock(&w->list_mutex);
+}

@@ -1,0 +1,401 @@
+#include "wal/wal_writer_internal.h"
+
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+#include "util/coding.h"
+
+#include "base/poison.h"
+
+/* An append lays its records out twice with the same arithmetic (wal_append_advance): once to learn
+ * how much memory and which new segments it needs, which can fail without a trace, and once to
+ * encode and write. Everything that goes through memory stands contiguously in one buffer, in the
+ * order of the file: header page of a new segment, records, zero word. Only the extents of large
+ * values are written from where the caller has them. */
+
+#define WAL_WRITER_SEGMENT_BYTES_FIRST (1u << 20)
+#define WAL_WRITER_SEGMENT_BYTES_MAX   (64u << 20)
+/* A buffer that grew beyond this for one append is given back at the next. */
+#define WAL_WRITER_BUFFER_KEPT_BYTES (4u << 20)
+#define WAL_WRITER_HINT_BYTES        8
+#define WAL_WRITER_SEGMENT_MIN_BYTES (2 * SEGMENT_HEADER_BYTES)
+
+static uint64_t wal_writer_or_default(uint64_t value, uint64_t fallback) {
+    if (value == 0)
+        return fallback;
+    return value < WAL_WRITER_SEGMENT_MIN_BYTES ? WAL_WRITER_SEGMENT_MIN_BYTES : value;
+}
+
+FIRN_INTERNAL status wal_writer_new(const wal_writer_args *args, wal_writer **out) {
+    status st = STATUS_OK;
+    *out = NULL;
+    wal_writer *w = memory_new_aligned(CACHE_LINE_BYTES, sizeof *w);
+    if (!w)
+        return error_status(FIRN_NO_MEMORY, "no memory for the log writer");
+    memset(w, 0, sizeof *w);
+    w->vfs = args->vfs;
+    w->directory = args->directory;
+    memcpy(w->database, args->database, sizeof w->database);
+    memcpy(w->boot_id, args->boot_id, sizeof w->boot_id);
+    w->segment_bytes_max =
+        wal_writer_or_default(args->segment_bytes_max, WAL_WRITER_SEGMENT_BYTES_MAX);
+    w->append.next_bytes =
+        wal_writer_or_default(args->segment_bytes_first, WAL_WRITER_SEGMENT_BYTES_FIRST);
+    if (w->append.next_bytes > w->segment_bytes_max)
+        w->append.next_bytes = w->segment_bytes_max;
+    w->append.predecessor = args->predecessor;
+    w->append.predecessor_cut = args->predecessor_cut;
+    w->append.next_number = args->next_segment;
+    w->append.next_sequence = args->next_sequence;
+    mutex_init(&w->sync_mutex);
+    mutex_init(&w->list_mutex);
+    atomic_u64_init(&w->end, args->position);
+    atomic_u64_init(&w->synced, args->position);
+    atomic_u64_init(&w->next_segment, args->next_segment);
+    atomic_u64_init(&w->bytes_written, 0);
+    atomic_u64_init(&w->append_runs, 0);
+    atomic_u64_init(&w->syncs, 0);
+    atomic_u32_init(&w->poison, FIRN_OK);
+    DCHECK(args->next_segment > args->predecessor && args->position % RECORD_ALIGNMENT == 0);
+    TRY(wal_segments_adopt(w, args->older, args->older_count));
+    *out = w;
+    return STATUS_OK;
+out:
+    wal_writer_free(w);
+    return st;
+}
+
+FIRN_INTERNAL void wal_writer_free(wal_writer *w) {
+    if (!w)
+        return;
+    wal_segment *current = w->append.current;
+    /* After a failure the files stay as they are, for recovery and for whoever looks into it. */
+    if (current && atomic_u32_load(&w->poison, memory_order_seq_cst) == FIRN_OK) {
+        firn_file *handle = current->file->handle;
+        (void)handle->methods->truncate(handle, w->append.offset);
+    }
+    wal_segments_deinit(w);
+    buf_deinit(&w->append.buffer);
+    mutex_deinit(&w->list_mutex);
+    mutex_deinit(&w->sync_mutex);
+    memory_free(w);
+}
+
+FIRN_INTERNAL uint64_t wal_writer_end(const wal_writer *w) {
+    /* acquire: pairs with the release in wal_writer_append(). */
+    return atomic_u64_load(&w->end, memory_order_acquire);
+}
+
+FIRN_INTERNAL uint64_t wal_writer_synced(const wal_writer *w) {
+    /* acquire: pairs with the release in wal_writer_sync(). */
+    return atomic_u64_load(&w->synced, memory_order_acquire);
+}
+
+FIRN_INTERNAL uint64_t wal_writer_segment(const wal_writer *w) {
+    /* acquire: pairs with the releases in wal_segments.c. */
+    return atomic_u64_load(&w->next_segment, memory_order_acquire);
+}
+
+/* What one batch takes. */
+typedef struct wal_record_size {
+    uint64_t checked_bytes; /* of payload */
+    uint64_t head_bytes;    /* through the buffer: all but the extents, padded */
+    uint64_t total_bytes;   /* in the file, padded */
+} wal_record_size;
+
+static uint64_t wal_append_align(uint64_t bytes) {
+    return (bytes + RECORD_ALIGNMENT - 1) / RECORD_ALIGNMENT * RECORD_ALIGNMENT;
+}
+
+static wal_record_size wal_append_measure(const batch_view *batch) {
+    wal_record_size size;
+    size.checked_bytes = varint_length(batch->count) + batch->ops.size;
+    if (UNLIKELY(batch->large_count > 0))
+        size.checked_bytes += 4;
+    size.head_bytes = size.total_bytes = record_padded_bytes(size.checked_bytes);
+    for (uint32_t i = 0; i < batch->large_count; i++)
+        size.total_bytes += wal_append_align(extent_disk_bytes(batch->large[i].value.size));
+    return size;
+}
+
+/* Where the next record goes, while an append is laid out. */
+typedef struct wal_place {
+    wal_segment *segment;
+    uint64_t offset;
+    seqno sequence;
+    size_t fresh_used;
+} wal_place;
+
+static wal_place wal_append_start(const wal_writer *w, seqno first_sequence) {
+    return (wal_place){w->append.current, w->append.offset, first_sequence, 0};
+}
+
+static bool wal_append_fits(const wal_place *at, const wal_record_size *size) {
+    return at->segment && size->total_bytes <= at->segment->usable_bytes - at->offset &&
+           at->sequence - at->segment->header.sequence <= UINT32_MAX;
+}
+
+static void wal_append_advance(wal_place *at, const wal_record_size *size, uint32_t count) {
+    at->offset += size->total_bytes;
+    at->sequence += count;
+}
+
+static uint64_t wal_append_position(const wal_place *at) {
+    return at->segment->header.position + (at->offset - SEGMENT_HEADER_BYTES);
+}
+
+/* The header of the segment that follows `at`, as far as its place in the log goes. */
+static segment_header wal_append_next_header(const wal_writer *w, const wal_place *at) {
+    segment_header header = {.kind = SEGMENT_LOG, .sequence = at->sequence};
+    if (at->segment) {
+        header.predecessor = at->segment->header.number;
+        header.predecessor_cut = at->offset;
+        header.position = wal_append_position(at);
+    } else {
+        header.predecessor = w->append.predecessor;
+        header.predecessor_cut = w->append.predecessor_cut;
+        header.position = wal_writer_end(w);
+    }
+    return header;
+}
+
+/* Creates the segments the batches need beyond the current one; *memory_bytes is what goes through
+ * the buffer. */
+static status wal_append_plan(wal_writer *w, wal_place at, const batch_view *batches, size_t count,
+                              uint64_t *memory_bytes) {
+    status st = STATUS_OK;
+    *memory_bytes = WAL_WRITER_HINT_BYTES;
+    for (size_t i = 0; i < count; i++) {
+        wal_record_size size = wal_append_measure(&batches[i]);
+        if (UNLIKELY(size.total_bytes > UINT32_MAX)) {
+            st = error_status(FIRN_TOO_LARGE, "a batch of %llu bytes does not fit a log record",
+                              (unsigned long long)size.total_bytes);
+            goto out;
+        }
+        if (UNLIKELY(!wal_append_fits(&at, &size))) {
+            segment_header header = wal_append_next_header(w, &at);
+            TRY(wal_segments_create(w, &header, size.total_bytes));
+            at.segment = w->append.fresh[w->append.fresh_count - 1];
+            at.offset = SEGMENT_HEADER_BYTES;
+            *memory_bytes += WAL_WRITER_HINT_BYTES + SEGMENT_HEADER_BYTES;
+        }
+        wal_append_advance(&at, &size, batches[i].count);
+        *memory_bytes += size.head_bytes;
+    }
+out:
+    return st;
+}
+
+static status wal_append_reserve_buffer(wal_writer *w, uint64_t bytes) {
+    buf *b = &w->append.buffer;
+    if (b->capacity > WAL_WRITER_BUFFER_KEPT_BYTES && bytes <= WAL_WRITER_BUFFER_KEPT_BYTES)
+        buf_deinit(b);
+    buf_clear(b);
+    if (bytes > SIZE_MAX || !buf_reserve(b, (size_t)bytes))
+        return error_status(FIRN_NO_MEMORY, "no memory to write %llu bytes to the log",
+                            (unsigned long long)bytes);
+    return STATUS_OK;
+}
+
+static status wal_append_write_at(wal_writer *w, wal_segment *segment, uint64_t offset, slice s) {
+    if (segment == w->append.current)
+        w->append.wrote_current = true;
+    /* relaxed: a counter only this thread stores. */
+    atomic_u64_store(&w->bytes_written,
+                     atomic_u64_load(&w->bytes_written, memory_order_relaxed) + s.size,
+                     memory_order_relaxed);
+    return vfs_write(segment->file, offset, s.data, s.size);
+}
+
+/* Bytes in the buffer that are contiguous in a file and not written yet. */
+typedef struct wal_run {
+    wal_segment *segment;
+    uint64_t offset;
+    uint8_t *start, *end;
+} wal_run;
+
+/* Writes the run; what is encoded next goes behind it. With `hint` a zero word follows the last
+ * record if the segment has room: it tells a reader that this is the end. */
+static status wal_append_flush(wal_writer *w, wal_run *run, bool hint) {
+    size_t bytes = (size_t)(run->end - run->start);
+    if (bytes == 0)
+        return STATUS_OK;
+    uint64_t offset = run->offset;
+    slice out = slice_of(run->start, bytes);
+    run->offset += bytes;
+    run->start = run->end;
+    if (hint && run->segment->usable_bytes - run->offset >= WAL_WRITER_HINT_BYTES) {
+        memset(run->end, 0, WAL_WRITER_HINT_BYTES);
+        out.size += WAL_WRITER_HINT_BYTES;
+        run->start = run->end += WAL_WRITER_HINT_BYTES;
+    }
+    /* relaxed: a counter only this thread stores. */
+    atomic_u64_store(&w->append_runs, atomic_u64_load(&w->append_runs, memory_order_relaxed) + 1,
+                     memory_order_relaxed);
+    return wal_append_write_at(w, run->segment, offset, out);
+}
+
+/* The value in chunks, each followed into the file while its bytes are still in the cache that
+ * computing the checksum brought them to; then the checksums. */
+static status wal_append_extent(wal_writer *w, wal_segment *segment, uint64_t offset, slice value) {
+    status st = STATUS_OK;
+    extent_seed seed = {.epoch = segment->header.epoch, .number = segment->header.number};
+    uint8_t crcs[512]; /* of 128 chunks; flushed when full */
+    size_t crcs_used = 0;
+    uint64_t crcs_at = offset + value.size;
+    while (value.size > 0) {
+        slice chunk =
+            slice_of(value.data, value.size < EXTENT_CHUNK_BYTES ? value.size : EXTENT_CHUNK_BYTES);
+        encode_fixed32(crcs + crcs_used, extent_chunk_crc(&seed, offset, chunk));
+        crcs_used += 4;
+        TRY(wal_append_write_at(w, segment, offset, chunk));
+        offset += chunk.size;
+        value = slice_skip(value, chunk.size);
+        if (crcs_used == sizeof crcs || value.size == 0) {
+            TRY(wal_append_write_at(w, segment, crcs_at, slice_of(crcs, crcs_used)));
+            crcs_at += crcs_used;
+            crcs_used = 0;
+        }
+    }
+out:
+    return st;
+}
+
+/* Writes the extents of a large batch behind its operations and patches the references in the copy
+ * `ops` to name them. */
+static status wal_append_extents(wal_writer *w, const wal_place *at, const batch_view *batch,
+                                 uint64_t head_bytes, uint8_t *ops) {
+    status st = STATUS_OK;
+    uint64_t offset = at->offset + head_bytes;
+    for (uint32_t i = 0; i < batch->large_count; i++) {
+        const batch_large *large = &batch->large[i];
+        uint8_t *p = ops + large->ref_offset;
+        size_t rest = batch->ops.size - large->ref_offset;
+        CHECK(large->ref_offset + LARGE_REF_BYTES <= batch->ops.size);
+        large_ref ref;
+        /* The reference's length is not kept beside it, its flags tell. */
+        bool decoded = large_ref_decode(slice_of(p, LARGE_REF_BYTES), &ref) ||
+                       (rest >= LARGE_REF_BYTES_MAX &&
+                        large_ref_decode(slice_of(p, LARGE_REF_BYTES_MAX), &ref));
+        CHECK(decoded && ref.bytes == large->value.size);
+        ref.place = LARGE_IN_LOG;
+        ref.file = at->segment->header.number;
+        ref.offset = offset;
+        large_ref_encode(&ref, p);
+        TRY(wal_append_extent(w, at->segment, offset, large->value));
+        offset += wal_append_align(extent_disk_bytes(large->value.size));
+    }
+out:
+    return st;
+}
+
+/* Encodes one batch at the run's end; *ops is its operations there. The extents of a large batch
+ * are written before its header can be, so a killed process leaves no header without them. */
+static status wal_append_record(wal_writer *w, const wal_place *at, const batch_view *batch,
+                                const wal_record_size *size, wal_run *run, slice *ops) {
+    status st = STATUS_OK;
+    uint8_t *record = run->end, *p = record + RECORD_HEADER_BYTES;
+    uint64_t unsynced = wal_append_position(at) - wal_writer_synced(w);
+    record_head head = {
+        .bytes = (uint32_t)size->checked_bytes,
+        .sequence_delta = (uint32_t)(at->sequence - at->segment->header.sequence),
+        .synced_distance = unsynced / 8 < UINT32_MAX ? (uint32_t)(unsynced / 8) : UINT32_MAX,
+        .type = RECORD_BATCH,
+    };
+    if (UNLIKELY(batch->large_count > 0)) {
+        head.bytes = (uint32_t)(size->total_bytes - RECORD_HEADER_BYTES);
+        head.type = RECORD_LARGE_BATCH;
+        encode_fixed32(p, (uint32_t)(size->checked_bytes - 4));
+        p += 4;
+    }
+    p = encode_varint32(p, batch->count);
+    slice_copy_to(batch->ops, p);
+    *ops = slice_of(p, batch->ops.size);
+    memset(p + batch->ops.size, 0, (size_t)(record + size->head_bytes - (p + batch->ops.size)));
+    run->end = record + size->head_bytes;
+    if (UNLIKELY(batch->large_count > 0))
+        TRY(wal_append_extents(w, at, batch, size->head_bytes, p));
+    record_seal(&at->segment->header, at->offset, &head, (size_t)size->checked_bytes, record);
+out:
+    return st;
+}
+
+static status wal_append_write(wal_writer *w, wal_place *at, const batch_view *batches,
+                               size_t count, slice *ops_out) {
+    status st = STATUS_OK;
+    uint8_t *memory = w->append.buffer.data;
+    wal_run run = {at->segment, at->offset, memory, memory};
+    for (size_t i = 0; i < count; i++) {
+        wal_record_size size = wal_append_measure(&batches[i]);
+        if (UNLIKELY(!wal_append_fits(at, &size))) {
+            /* The old segment's records first: a header that names a cut must not exist before what
+             * lies below the cut does. */
+            TRY(wal_append_flush(w, &run, true));
+            at->segment = w->append.fresh[at->fresh_used++];
+            at->offset = SEGMENT_HEADER_BYTES;
+            segment_header_encode(&at->segment->header, run.end);
+            run.segment = at->segment;
+            run.offset = 0;
+            run.end += SEGMENT_HEADER_BYTES;
+        }
+        TRY(wal_append_record(w, at, &batches[i], &size, &run, &ops_out[i]));
+        wal_append_advance(at, &size, batches[i].count);
+        if (UNLIKELY(batches[i].large_count > 0)) {
+            TRY(wal_append_flush(w, &run, false));
+            run.offset = at->offset;
+        }
+    }
+    TRY(wal_append_flush(w, &run, true));
+    CHECK(at->fresh_used == w->append.fresh_count);
+out:
+    return st;
+}
+
+/* Nothing of a failed append counts. Where bytes of it may stand in the current segment, that one
+ * ends at its last good record: the next append goes to a new segment whose header names this cut,
+ * so what was written behind it can never be taken for records. */
+static COLD status wal_append_undo(wal_writer *w, status failure, bool writing,
+                                   uint64_t next_bytes) {
+    if (writing && !status_is(failure, FIRN_NO_SPACE)) {
+        wal_segments_discard_fresh(w, false);
+        return wal_writer_poison(w, failure);
+    }
+    wal_segments_discard_fresh(w, true);
+    w->append.next_bytes = next_bytes;
+    if (w->append.wrote_current)
+        wal_segments_abandon_current(w);
+    return failure;
+}
+
+FIRN_INTERNAL status wal_writer_append(wal_writer *w, seqno first_sequence,
+                                       const batch_view *batches, size_t count, slice *ops_out) {
+    status st = STATUS_OK;
+    uint64_t memory_bytes, next_bytes = w->append.next_bytes;
+    bool writing = false;
+    wal_place at = wal_append_start(w, first_sequence);
+    for (size_t i = 0; i < count; i++)
+        ops_out[i] = SLICE_UNSET;
+    if (count == 0)
+        return STATUS_OK;
+    st = wal_writer_check_poison(w);
+    if (UNLIKELY(!status_is_ok(st)))
+        return st;
+    CHECK(first_sequence >= w->append.next_sequence);
+    w->append.wrote_current = false;
+    TRY(wal_append_plan(w, at, batches, count, &memory_bytes));
+    TRY(wal_append_reserve_buffer(w, memory_bytes));
+    writing = true;
+    TRY(wal_append_write(w, &at, batches, count, ops_out));
+    if (UNLIKELY(w->append.fresh_count > 0))
+        wal_segments_commit_fresh(w);
+    CHECK(at.segment == w->append.current);
+    w->append.offset = at.offset;
+    w->append.next_sequence = at.sequence;
+    /* release: pairs with the acquires in wal_writer_end() and wal_writer_sync(): who sees the new
+     * end finds the bytes below it written and their segments listed. */
+    atomic_u64_store(&w->end, wal_append_position(&at), memory_order_release);
+    return STATUS_OK;
+out:
+    for (size_t i = 0; i < count; i++)
+        ops_out[i] = SLICE_UNSET;
+    return wal_append_undo(w, st, writing, next_bytes);
+}

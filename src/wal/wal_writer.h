@@ -1,0 +1,73 @@
+/* wal/wal_writer.h - appends batches to the log and makes them durable.
+ *
+ * Format:     docs/format/log.md; one record per batch.
+ * Invariants: positions rise with every append and run on from segment to segment. A sync covers
+ * all older segments, headers and directory entries included. After a failed sync, or a write that
+ * failed for any reason but lack of space, every later append and sync fails (poisoned): the kernel
+ * may have dropped the pages. An append that failed for lack of space left no trace: the next one
+ * overwrites it. Threads:    wal_writer_append: one thread at a time (the commit leader). All
+ * others at any time. Crash:      bytes before the last OK of wal_writer_sync survive a power cut;
+ * everything appended survives the death of the process. */
+#ifndef FIRN_WAL_WAL_WRITER_H
+#define FIRN_WAL_WAL_WRITER_H
+
+#include "format/batch.h"
+#include "platform/vfs.h"
+#include "util/event_log.h"
+
+typedef struct wal_writer wal_writer;
+
+/* A segment that recovery read and that is still needed. */
+typedef struct wal_segment_info {
+    uint64_t number;
+    uint64_t start_position, end_position;
+    uint64_t file_bytes;
+} wal_segment_info;
+
+typedef struct wal_writer_args {
+    const firn_vfs *vfs;
+    const char *directory; /* borrowed for the writer's life */
+    uint8_t database[16];
+    uint8_t boot_id[16];
+    uint64_t next_segment;                 /* number of the first segment to create */
+    uint64_t predecessor, predecessor_cut; /* where reading ended; 0, 0: a new database */
+    uint64_t position;                     /* log position of the first record to come */
+    seqno next_sequence;
+    uint64_t segment_bytes_first, segment_bytes_max; /* 0: 1 MiB, 64 MiB */
+    const wal_segment_info *older;                   /* still needed; kept until released */
+    size_t older_count;
+} wal_writer_args;
+
+/* Creates the first segment's file at the first append, not here (an open that writes nothing
+ * leaves no log behind). */
+FIRN_INTERNAL NODISCARD status wal_writer_new(const wal_writer_args *args, wal_writer **out);
+/* Cuts the last segment's unused rest and closes; does not sync. NULL is fine. */
+FIRN_INTERNAL void wal_writer_free(wal_writer *w);
+
+/* Appends one record per batch; the batches get consecutive sequences from `first_sequence` on.
+ * On OK ops_out[i] holds the operations of batch i with large references patched: valid until the
+ * next append. Not durable until wal_writer_sync. */
+FIRN_INTERNAL NODISCARD status wal_writer_append(wal_writer *w, seqno first_sequence,
+                                                 const batch_view *batches, size_t count,
+                                                 slice *ops_out);
+/* All that was appended before the call is on stable storage when this returns OK. */
+FIRN_INTERNAL NODISCARD status wal_writer_sync(wal_writer *w);
+
+/* Log position after the last append; position known durable. */
+FIRN_INTERNAL uint64_t wal_writer_end(const wal_writer *w);
+FIRN_INTERNAL uint64_t wal_writer_synced(const wal_writer *w);
+/* Number of the segment that the next append would go to at the earliest. */
+FIRN_INTERNAL uint64_t wal_writer_segment(const wal_writer *w);
+
+/* The oldest segment still needed when nothing below `position` is: for the manifest's log floor.
+ * Does nothing yet. */
+FIRN_INTERNAL uint64_t wal_writer_floor_segment(wal_writer *w, uint64_t position);
+/* Deletes all segments below number `floor_segment`; only after the manifest edit that says so is
+ * synced. Failures are reported to nobody but retried at the next call. */
+FIRN_INTERNAL void wal_writer_release(wal_writer *w, uint64_t floor_segment);
+
+typedef struct wal_writer_stats {
+    uint64_t bytes_written, syncs, append_runs, segments, live_bytes;
+} wal_writer_stats;
+FIRN_INTERNAL void wal_writer_get_stats(wal_writer *w, wal_writer_stats *out);
+#endif
