@@ -1,0 +1,25 @@
+/* table/footer.h - the last bytes of a table: where everything else is.
+ *
+ * Format:  docs/format/table.md, "Footer". Magic and format stay the very last bytes for ever.
+ * Threads: pure functions. */
+#ifndef FIRN_TABLE_FOOTER_H
+#define FIRN_TABLE_FOOTER_H
+
+#include "base/slice.h"
+#include "base/status.h"
+#include "table/block_file.h"
+
+#define TABLE_FOOTER_BYTES 72
+#define TABLE_FORMAT       1
+
+typedef struct table_footer {
+    block_handle meta_index;
+    block_handle index;
+    uint8_t identity[16];
+} table_footer;
+
+FIRN_INTERNAL void table_footer_encode(const table_footer *footer, uint8_t out[TABLE_FOOTER_BYTES]);
+/* `offset` is the footer's in the file. CORRUPTION or NOT_SUPPORTED, with detail. */
+FIRN_INTERNAL NODISCARD status table_footer_decode(const uint8_t in[TABLE_FOOTER_BYTES],
+                                                   block_place at, table_footer *out);
+#endif

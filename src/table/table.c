@@ -1,0 +1,249 @@
+#include "table/table.h"
+
+#include <inttypes.h>
+
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+#include "table/properties.h"
+#include "table/table_internal.h"
+
+#include "base/poison.h"
+
+FIRN_INTERNAL status table_read_footer(const block_source *source, table_footer *out) {
+    status st = STATUS_OK;
+    uint8_t bytes[TABLE_FOOTER_BYTES];
+    for (int attempt = 0; attempt < 2; attempt++) {
+        st = vfs_read_exact(source->file, source->end, bytes, sizeof bytes);
+        if (!status_is_ok(st))
+            return st;
+        st = table_footer_decode(bytes, block_source_place(source, source->end), out);
+        if (status_is_ok(st))
+            return st;
+    }
+    return st;
+}
+
+FIRN_INTERNAL status table_read_meta(const block_source *source, block_handle handle,
+                                     table_meta_index *out) {
+    status st = STATUS_OK;
+    table_block *b = NULL;
+    block_place at = block_source_place(source, handle.offset);
+    *out = (table_meta_index){0};
+    TRY(block_load(source, handle, &b));
+    block_cursor cursor = block_cursor_first(&b->view);
+    for (;;) {
+        slice name, value;
+        TRY(block_cursor_next(&cursor, at, &name, &value));
+        if (!slice_is_set(name))
+            break;
+        block_handle *to = NULL;
+        if (slice_equal(name, slice_from_string(TABLE_META_FILTER)))
+            to = &out->filter;
+        else if (slice_equal(name, slice_from_string(TABLE_META_PROPERTIES)))
+            to = &out->properties;
+        else if (slice_equal(name, slice_from_string(TABLE_META_RANGE_TOMBSTONES)))
+            to = &out->range_tombstones;
+        if (to && (!block_handle_decode(value, to) || to->bytes == 0)) {
+            st = error_corruption_at(at.path, at.offset, "malformed handle in the meta-index");
+            goto out;
+        }
+    }
+    if (out->properties.bytes == 0)
+        st = error_corruption_at(at.path, at.offset, "the meta-index names no properties");
+out:
+    block_free(b);
+    return st;
+}
+
+/* Opens the file and reads its footer; the size must be the expected one, if one is. */
+static status table_open_file(table *t, const table_open_args *args) {
+    status st = STATUS_OK;
+    uint64_t bytes = 0;
+    TRY(vfs_open(args->vfs, args->path, FIRN_VFS_READ, &t->file));
+    TRY(vfs_get_size(t->file, &bytes));
+    if (args->expected_bytes && bytes != args->expected_bytes) {
+        st =
+            error_status(FIRN_CORRUPTION, "%s: the table has %" PRIu64 " bytes instead of %" PRIu64,
+                         args->path, bytes, args->expected_bytes);
+        goto out;
+    }
+    if (bytes < TABLE_FOOTER_BYTES) {
+        st = error_corruption_at(args->path, bytes, "the file is too short to be a table");
+        goto out;
+    }
+    t->source.file = t->file;
+    t->source.end = bytes - TABLE_FOOTER_BYTES;
+    TRY(table_read_footer(&t->source, &t->footer));
+    memcpy(t->source.identity, t->footer.identity, sizeof t->source.identity);
+    t->properties.file_bytes = bytes;
+    memcpy(t->properties.identity, t->footer.identity, sizeof t->properties.identity);
+    if (args->expected_identity &&
+        memcmp(args->expected_identity, t->footer.identity, sizeof t->footer.identity) != 0)
+        st = error_corruption_at(args->path, t->source.end,
+                                 "this is another table: unexpected identity");
+out:
+    return st;
+}
+
+static status table_open_properties(table *t) {
+    status st = STATUS_OK;
+    table_block *b = NULL;
+    slice comparator;
+    TRY(block_load(&t->source, t->meta.properties, &b));
+    TRY(properties_decode(&b->view, table_place(t, t->meta.properties.offset), &t->properties,
+                          &comparator));
+    if (!slice_equal(comparator, slice_from_string(key_order_name(t->order)))) {
+        int shown = comparator.size < 255 ? (int)comparator.size : 255;
+        st =
+            error_status(FIRN_INVALID_ARGUMENT,
+                         "%s: the table's keys are in the order '%.*s', not in '%s'", t->file->path,
+                         shown, (const char *)comparator.data, key_order_name(t->order));
+    }
+out:
+    block_free(b);
+    return st;
+}
+
+/* Copies the filter to where its lines are lines of the processor's cache as well. */
+static status table_open_filter(table *t) {
+    status st = STATUS_OK;
+    table_block *b = NULL;
+    if (t->meta.filter.bytes == 0)
+        return STATUS_OK;
+    TRY(block_load_raw(&t->source, t->meta.filter, &b));
+    size_t lead = CACHE_LINE_BYTES - FILTER_HEADER_BYTES;
+    t->filter_memory_bytes = lead + b->raw_bytes;
+    t->filter_memory = memory_new_aligned(CACHE_LINE_BYTES, t->filter_memory_bytes);
+    if (!t->filter_memory) {
+        st = error_status(FIRN_NO_MEMORY, "%s: no memory for the filter", t->file->path);
+        goto out;
+    }
+    slice_copy_to(block_raw(b), t->filter_memory + lead);
+    if (!filter_view_init(&t->filter, slice_of(t->filter_memory + lead, b->raw_bytes)))
+        st = error_corruption_at(t->file->path, t->meta.filter.offset, "malformed filter");
+out:
+    block_free(b);
+    return st;
+}
+
+static status table_open_index(table *t) {
+    status st = STATUS_OK;
+    table_block *b = NULL;
+    TRY(block_load(&t->source, t->footer.index, &b));
+    TRY(table_index_init(&t->index, b, t->order, table_place(t, t->footer.index.offset)));
+    b = NULL;
+    if (t->index.count != t->properties.data_blocks)
+        st = error_corruption_at(t->file->path, t->footer.index.offset,
+                                 "the index and the properties disagree on the data blocks");
+out:
+    block_free(b);
+    return st;
+}
+
+static void table_free(table *t) {
+    table_index_deinit(&t->index);
+    memory_free(t->filter_memory);
+    vfs_close(t->file);
+    memory_free(t);
+}
+
+FIRN_INTERNAL status table_open(const table_open_args *args, table **out) {
+    status st = STATUS_OK;
+    *out = NULL;
+    table *t = memory_new_zeroed(sizeof *t);
+    if (!t)
+        return error_status(FIRN_NO_MEMORY, "cannot open '%s': no memory", args->path);
+    t->order = args->order;
+    t->blocks = args->blocks;
+    atomic_u32_init(&t->references, 1);
+    TRY(table_open_file(t, args));
+    TRY(table_read_meta(&t->source, t->footer.meta_index, &t->meta));
+    if (t->meta.range_tombstones.bytes) {
+        st = error_status(FIRN_NOT_SUPPORTED,
+                          "%s: the table holds range tombstones, which this build does not read",
+                          args->path);
+        goto out;
+    }
+    TRY(table_open_properties(t));
+    TRY(table_open_index(t));
+    TRY(table_open_filter(t));
+    *out = t;
+    return STATUS_OK;
+out:
+    table_free(t);
+    return st;
+}
+
+FIRN_INTERNAL void table_ref(table *t) {
+    /* relaxed: the caller holds a reference already, so nothing has to be ordered. */
+    atomic_u32_add(&t->references, 1, memory_order_relaxed);
+}
+
+FIRN_INTERNAL void table_unref(table *t) {
+    if (!t)
+        return;
+    /* acq_rel: the release pairs with the acquire of whoever drops the last reference, so all uses
+     * of the table come before its end. */
+    uint32_t before = atomic_u32_sub(&t->references, 1, memory_order_acq_rel);
+    DCHECK(before > 0);
+    if (before == 1)
+        table_free(t);
+}
+
+FIRN_INTERNAL const table_properties *table_get_properties(const table *t) {
+    return &t->properties;
+}
+
+FIRN_INTERNAL uint64_t table_memory_bytes(const table *t) {
+    return sizeof *t + table_index_memory_bytes(&t->index) + t->filter_memory_bytes;
+}
+
+/* Whether the key sought may begin the block after `position` although the separator of `position`
+ * is not below it: when the separator is exactly that user key, shortened. */
+static bool table_spills_over(const table *t, uint32_t position, internal_key seek) {
+    return position + 1 < t->index.count &&
+           slice_equal(internal_key_user(table_index_separator(&t->index, position)).s,
+                       internal_key_user(seek).s);
+}
+
+FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
+                               const table_read_args *args, table_get_trace *trace, lookup *out) {
+    status st = STATUS_OK;
+    block_ref ref = {0};
+    *out = (lookup){0};
+    *trace = (table_get_trace){0};
+    if (t->filter.lines) {
+        trace->filter_checked = true;
+        trace->filter_negative = !filter_may_contain(&t->filter, hash);
+        if (trace->filter_negative)
+            return STATUS_OK;
+    }
+    uint32_t position = table_index_find(&t->index, seek);
+    for (; position < t->index.count; position++) {
+        block_hit hit;
+        block_handle handle = table_index_handle(&t->index, position);
+        TRY(block_ref_fetch(&t->source, handle, t->blocks, args->fill_cache, &ref));
+        TRY(block_search(&ref.block->view, table_place(t, handle.offset), t->order, seek, &hit));
+        if (hit.same_user_key) {
+            *out = (lookup){.found = true,
+                            .kind = (op_kind)(hit.trailer & 0xff),
+                            .sequence = hit.trailer >> 8,
+                            .value = hit.value};
+            block_ref_to_pin(&ref, &out->pin, &out->unpin);
+            return STATUS_OK;
+        }
+        block_ref_release(&ref);
+        if (LIKELY(!table_spills_over(t, position, seek)))
+            break;
+    }
+out:
+    block_ref_release(&ref);
+    return st;
+}
+
+FIRN_INTERNAL uint64_t table_approximate_offset(table *t, internal_key key) {
+    uint32_t position = table_index_find(&t->index, key);
+    if (position == t->index.count)
+        return t->index.data_end;
+    return table_index_handle(&t->index, position).offset;
+}

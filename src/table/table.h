@@ -1,0 +1,84 @@
+/* table/table.h - an open sorted table: point lookups, iteration, large values.
+ *
+ * Format:    docs/format/table.md.
+ * Threads:   all functions may be called at once, except table_close.
+ * Lifetime:  counted; the cache of open tables (table/table_cache.h) holds one reference, every
+ * user one more. Blocks returned are pinned in the block cache. */
+#ifndef FIRN_TABLE_TABLE_H
+#define FIRN_TABLE_TABLE_H
+
+#include "cache/cache.h"
+#include "firn/inspect.h"
+#include "format/key.h"
+#include "format/large_ref.h"
+#include "format/lookup.h"
+#include "iter/iter.h"
+#include "platform/vfs.h"
+
+typedef struct table table;
+
+typedef struct table_open_args {
+    const firn_vfs *vfs;
+    const char *path;
+    key_order order;
+    cache *blocks;                    /* kept; NULL: blocks are read each time */
+    uint64_t expected_bytes;          /* 0: unknown. Other sizes are CORRUPTION */
+    const uint8_t *expected_identity; /* NULL: unknown */
+} table_open_args;
+
+/* Opens, checks footer, meta-index, properties and index, and loads the filter. NOT_SUPPORTED:
+ * newer format or a feature this build lacks (partitioned index, range tombstones). NOT_FOUND: no
+ * file. */
+FIRN_INTERNAL NODISCARD status table_open(const table_open_args *args, table **out);
+FIRN_INTERNAL void table_ref(table *t);
+FIRN_INTERNAL void table_unref(table *t); /* NULL is fine */
+
+typedef struct table_properties {
+    uint8_t identity[16];
+    uint64_t file_bytes, data_blocks, entries, deletes, range_tombstones;
+    uint64_t raw_key_bytes, raw_value_bytes, large_count, large_bytes;
+    uint64_t min_sequence, max_sequence, min_expiry, max_expiry;
+    uint32_t keyspace;
+    uint32_t filter_bits_per_key; /* 0: no filter */
+} table_properties;
+FIRN_INTERNAL const table_properties *table_get_properties(const table *t);
+/* Memory the open table holds besides cached blocks: index, filter. */
+FIRN_INTERNAL uint64_t table_memory_bytes(const table *t);
+
+typedef struct table_read_args {
+    bool fill_cache;
+    bool read_ahead; /* iterators: the caller will scan (compaction, long scans) */
+} table_read_args;
+
+/* Filter verdict counters of one call, for statistics. */
+typedef struct table_get_trace {
+    bool filter_checked, filter_negative;
+} table_get_trace;
+
+/* The newest version of the user key of `seek` with a sequence <= seek's. `hash` is hash64 of that
+ * user key. *out->found is false when this table has none. */
+FIRN_INTERNAL NODISCARD status table_get(table *t, internal_key seek, uint64_t hash,
+                                         const table_read_args *args, table_get_trace *trace,
+                                         lookup *out);
+/* Keeps a reference for the iterator's life. A run is a whole data block. */
+FIRN_INTERNAL NODISCARD status table_iter_new(table *t, const table_read_args *args, iter **out);
+/* Bytes of data in front of `key`, for progress and splitting. */
+FIRN_INTERNAL uint64_t table_approximate_offset(table *t, internal_key key);
+
+/* Reads up to EXTENT_CHUNK_BYTES of a large value, chunk by chunk (chunk_index from 0), checked. */
+FIRN_INTERNAL NODISCARD status table_large_read_chunk(table *t, const large_ref *ref,
+                                                      uint64_t chunk_index, uint8_t *out,
+                                                      size_t *bytes);
+/* Maps a large value, all chunks checked. Pins the table until the lookup-style pin is released:
+ * *pin and *unpin are set for the caller. */
+FIRN_INTERNAL NODISCARD status table_large_map(table *t, const large_ref *ref, slice *value,
+                                               void **pin, void (**unpin)(void *pin));
+
+/* Reads every byte, checks every checksum, key order, counts, filter (no false negatives), extents.
+ * `progress` (may be NULL) gets bytes done; non-zero stops with ABORTED. */
+FIRN_INTERNAL NODISCARD status table_verify(table *t,
+                                            int (*progress)(void *context, uint64_t bytes),
+                                            void *context);
+/* Describes the file line by line for a person: footer, properties, blocks, keys. */
+FIRN_INTERNAL NODISCARD status table_describe(table *t, firn_line_callback print, void *context);
+#endif

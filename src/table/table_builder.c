@@ -1,0 +1,381 @@
+#include "table/table_builder.h"
+
+#include "format/filter.h"
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+#include "table/block_builder.h"
+#include "table/footer.h"
+#include "table/properties.h"
+#include "table/table_internal.h"
+#include "table/table_writer.h"
+#include "util/hash.h"
+
+#include "base/poison.h"
+
+/* A block is cut when its keys, written out in full, reach this: far below what readers accept. */
+enum { TABLE_BUILDER_KEYS_BYTES = 4 << 20 };
+
+struct table_builder {
+    table_builder_args args;
+    table_writer output;
+    block_builder data, index, range_tombstones;
+    table_properties properties; /* the counts so far */
+
+    buf smallest,
+        largest; /* of point keys until finish; then of the table. largest: the last key */
+    buf last_range_tombstone;
+    buf range_smallest, range_largest;
+
+    block_handle pending; /* a block whose separator waits for the next key; bytes 0: none */
+    buf separator;
+    uint64_t *hashes; /* of all user keys, for the filter */
+    uint64_t hash_count, hash_capacity;
+};
+
+static COLD status table_builder_no_memory(const table_builder *b) {
+    return error_status(FIRN_NO_MEMORY, "cannot write '%s': no memory", b->args.file->path);
+}
+
+FIRN_INTERNAL status table_builder_new(const table_builder_args *args, table_builder **out) {
+    *out = NULL;
+    table_builder *b = memory_new_zeroed(sizeof *b);
+    if (!b)
+        return error_status(FIRN_NO_MEMORY, "cannot write '%s': no memory", args->file->path);
+    b->args = *args;
+    block_builder_init(&b->data, args->restart_interval);
+    block_builder_init(&b->index, 1);
+    block_builder_init(&b->range_tombstones, 1);
+    memcpy(b->properties.identity, args->identity, sizeof b->properties.identity);
+    b->properties.keyspace = args->keyspace;
+    b->properties.filter_bits_per_key = args->filter_bits_per_key;
+    b->properties.min_sequence = UINT64_MAX;
+    status st = table_writer_init(&b->output, args->file, args->identity);
+    if (!status_is_ok(st)) {
+        table_builder_free(b);
+        return st;
+    }
+    *out = b;
+    return STATUS_OK;
+}
+
+FIRN_INTERNAL void table_builder_free(table_builder *b) {
+    if (!b)
+        return;
+    table_writer_deinit(&b->output);
+    block_builder_deinit(&b->data);
+    block_builder_deinit(&b->index);
+    block_builder_deinit(&b->range_tombstones);
+    buf *bufs[] = {&b->smallest,       &b->largest,       &b->last_range_tombstone,
+                   &b->range_smallest, &b->range_largest, &b->separator};
+    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
+        buf_deinit(bufs[i]);
+    memory_free(b->hashes);
+    memory_free(b);
+}
+
+/* Writes the block under construction; its index entry waits for the key after it. */
+static status table_builder_cut_block(table_builder *b) {
+    status st = STATUS_OK;
+    slice contents;
+    if (b->data.entries == 0)
+        return STATUS_OK;
+    TRY(block_builder_finish(&b->data, &contents));
+    TRY(table_writer_block(&b->output, contents, b->args.codec, &b->pending));
+    block_builder_clear(&b->data);
+    b->properties.data_blocks++;
+out:
+    return st;
+}
+
+/* Gives the pending block its index entry: a key >= its last and, if one follows, < `next`. */
+static status table_builder_index_pending(table_builder *b, const internal_key *next) {
+    internal_key last = {buf_slice(&b->largest)};
+    uint8_t handle[BLOCK_HANDLE_BYTES_MAX];
+    uint8_t *end = block_handle_encode(b->pending, handle);
+    buf_clear(&b->separator);
+    if (next)
+        internal_key_append_separator(b->args.order, last, *next, &b->separator);
+    else
+        buf_append_slice(&b->separator, last.s);
+    block_builder_add(&b->index, buf_slice(&b->separator), 0,
+                      slice_of(handle, (size_t)(end - handle)));
+    b->pending = (block_handle){0};
+    return buf_status(&b->separator);
+}
+
+static bool table_builder_grow_hashes(table_builder *b) {
+    uint64_t capacity = b->hash_capacity ? b->hash_capacity * 2 : 4096;
+    uint64_t *hashes = memory_resize(b->hashes, capacity * sizeof *hashes);
+    if (!hashes)
+        return false;
+    b->hashes = hashes;
+    b->hash_capacity = capacity;
+    return true;
+}
+
+/* Checks that `key` comes after the last one. What both begin with, found for the prefix
+ * compression anyway, decides the bytewise order. */
+static uint32_t table_builder_check_order(const table_builder *b, internal_key key,
+                                          bool *same_user_key) {
+    slice last = buf_slice(&b->largest);
+    *same_user_key = false;
+    if (last.size == 0)
+        return 0;
+    size_t limit = last.size < key.s.size ? last.size : key.s.size;
+    uint32_t shared = block_common_prefix(last.data, key.s.data, (uint32_t)limit);
+    size_t last_user = last.size - KEY_TRAILER_BYTES, user = key.s.size - KEY_TRAILER_BYTES;
+    *same_user_key = last_user == user && shared >= user;
+    if (*same_user_key)
+        CHECK(internal_key_trailer((internal_key){last}) > internal_key_trailer(key));
+    else if (b->args.order.custom)
+        CHECK(key_order_compare(b->args.order, (internal_key){last}, key) < 0);
+    else if (shared < last_user && shared < user)
+        CHECK(last.data[shared] < key.s.data[shared]);
+    else
+        CHECK(last_user < user);
+    return shared;
+}
+
+/* Makes `key` the last key; the first `shared` bytes are there already. */
+static status table_builder_keep_last(table_builder *b, internal_key key, uint32_t shared) {
+    if (UNLIKELY(b->properties.entries == 0)) {
+        buf_append_slice(&b->smallest, key.s);
+        if (!status_is_ok(buf_status(&b->smallest)))
+            return table_builder_no_memory(b);
+    }
+    b->largest.size = shared;
+    buf_append(&b->largest, key.s.data + shared, key.s.size - shared);
+    if (UNLIKELY(b->largest.out_of_memory))
+        return table_builder_no_memory(b);
+    return STATUS_OK;
+}
+
+static void table_builder_count_sequence(table_builder *b, uint64_t sequence) {
+    table_properties *p = &b->properties;
+    if (sequence < p->min_sequence)
+        p->min_sequence = sequence;
+    if (sequence > p->max_sequence)
+        p->max_sequence = sequence;
+}
+
+static status table_builder_append(table_builder *b, internal_key key, slice value) {
+    status st = STATUS_OK;
+    table_properties *p = &b->properties;
+    bool same_user_key;
+    DCHECK(key.s.size >= KEY_TRAILER_BYTES && key.s.size <= BLOCK_KEY_BYTES_MAX);
+    DCHECK(value.size < LARGE_VALUE_BYTES);
+    uint32_t shared = table_builder_check_order(b, key, &same_user_key);
+    if (b->pending.bytes)
+        TRY(table_builder_index_pending(b, &key));
+    if (b->args.filter_bits_per_key && !same_user_key) {
+        slice user = internal_key_user(key).s;
+        if (UNLIKELY(b->hash_count == b->hash_capacity) && !table_builder_grow_hashes(b)) {
+            st = table_builder_no_memory(b);
+            goto out;
+        }
+        b->hashes[b->hash_count++] = hash64(user.data, user.size);
+    }
+    block_builder_add(&b->data, key.s, shared, value);
+    TRY(table_builder_keep_last(b, key, shared));
+    p->entries++;
+    p->deletes += internal_key_kind(key) == OP_DELETE;
+    p->raw_key_bytes += key.s.size;
+    p->raw_value_bytes += value.size;
+    table_builder_count_sequence(b, internal_key_sequence(key));
+    if (block_builder_bytes(&b->data) >= b->args.block_bytes ||
+        b->data.key_bytes >= TABLE_BUILDER_KEYS_BYTES)
+        TRY(table_builder_cut_block(b));
+out:
+    return st;
+}
+
+FIRN_INTERNAL status table_builder_add(table_builder *b, internal_key key, slice value) {
+    DCHECK(internal_key_kind(key) != OP_PUT_LARGE);
+    return table_builder_append(b, key, value);
+}
+
+/* Copies the value's chunks into the file through the output's own buffer, collecting checksums. */
+static status table_builder_stream(table_builder *b, const large_ref *ref,
+                                   const large_source *source, buf *crcs) {
+    status st = STATUS_OK;
+    table_writer *o = &b->output;
+    extent_seed seed = {.in_table = true};
+    memcpy(seed.identity, b->args.identity, sizeof seed.identity);
+    uint64_t left = ref->bytes;
+    for (uint64_t i = 0; left > 0; i++) {
+        size_t wanted = left < EXTENT_CHUNK_BYTES ? (size_t)left : EXTENT_CHUNK_BYTES, got = 0;
+        TRY(source->read_chunk(source->context, i, o->buffer, &got));
+        if (got != wanted) {
+            st = error_status(FIRN_CORRUPTION,
+                              "cannot write '%s': a chunk of a large value has %zu bytes, not %zu",
+                              b->args.file->path, got, wanted);
+            goto out;
+        }
+        put_fixed32(crcs, extent_chunk_crc(&seed, table_writer_bytes(o), slice_of(o->buffer, got)));
+        o->used = got;
+        TRY(table_writer_flush(o));
+        left -= wanted;
+    }
+    TRY(buf_status(crcs));
+out:
+    return st;
+}
+
+FIRN_INTERNAL status table_builder_add_large(table_builder *b, internal_key key,
+                                             const large_ref *ref, const large_source *source) {
+    status st = STATUS_OK;
+    buf crcs = {0};
+    uint8_t encoded[LARGE_REF_BYTES_MAX];
+    large_ref placed = *ref;
+    DCHECK(internal_key_kind(key) == OP_PUT_LARGE && ref->bytes > 0);
+    TRY(table_writer_flush(&b->output));
+    placed.place = LARGE_IN_TABLE;
+    placed.file = 0;
+    placed.offset = table_writer_bytes(&b->output);
+    TRY(table_builder_stream(b, ref, source, &crcs));
+    TRY(table_writer_append(&b->output, buf_slice(&crcs)));
+    uint8_t *end = large_ref_encode(&placed, encoded);
+    b->properties.large_count++;
+    b->properties.large_bytes += ref->bytes;
+    st = table_builder_append(b, key, slice_of(encoded, (size_t)(end - encoded)));
+out:
+    buf_deinit(&crcs);
+    return st;
+}
+
+FIRN_INTERNAL status table_builder_add_range_tombstone(table_builder *b, internal_key start,
+                                                       user_key end) {
+    key_order order = b->args.order;
+    internal_key last = {buf_slice(&b->last_range_tombstone)};
+    DCHECK(internal_key_kind(start) == OP_RANGE_DELETE);
+    CHECK(last.s.size == 0 || key_order_compare(order, last, start) < 0);
+    buf_clear(&b->last_range_tombstone);
+    buf_append_slice(&b->last_range_tombstone, start.s);
+    if (b->range_smallest.size == 0)
+        buf_append_slice(&b->range_smallest, start.s);
+    /* The end is exclusive: the bound sorts before every version of that key. */
+    internal_key largest = {buf_slice(&b->range_largest)};
+    if (largest.s.size == 0 || key_order_compare_user(order, internal_key_user(largest), end) < 0) {
+        buf_clear(&b->range_largest);
+        internal_key_append(&b->range_largest, end, SEQNO_MAX, OP_SEEK);
+    }
+    block_builder_add(&b->range_tombstones, start.s, 0, end.s);
+    b->properties.range_tombstones++;
+    b->properties.raw_key_bytes += start.s.size;
+    b->properties.raw_value_bytes += end.s.size;
+    table_builder_count_sequence(b, internal_key_sequence(start));
+    if (b->last_range_tombstone.out_of_memory || b->range_smallest.out_of_memory ||
+        b->range_largest.out_of_memory)
+        return table_builder_no_memory(b);
+    return STATUS_OK;
+}
+
+FIRN_INTERNAL uint64_t table_builder_file_bytes(const table_builder *b) {
+    return table_writer_bytes(&b->output) + (b->data.entries ? block_builder_bytes(&b->data) : 0);
+}
+
+FIRN_INTERNAL uint64_t table_builder_entries(const table_builder *b) {
+    return b->properties.entries;
+}
+
+static status table_builder_write_filter(table_builder *b, block_handle *out) {
+    *out = (block_handle){0};
+    uint32_t bits = b->args.filter_bits_per_key;
+    if (bits == 0)
+        return STATUS_OK;
+    size_t bytes = filter_bytes(b->hash_count, bits);
+    uint8_t *filter = memory_new(bytes);
+    if (!filter)
+        return table_builder_no_memory(b);
+    filter_build(b->hashes, b->hash_count, bits, filter);
+    status st = table_writer_block(&b->output, slice_of(filter, bytes), CODEC_NONE, out);
+    memory_free(filter);
+    return st;
+}
+
+static status table_builder_write_block(table_builder *b, block_builder *contents, codec_id codec,
+                                        block_handle *out) {
+    slice raw;
+    *out = (block_handle){0};
+    status st = block_builder_finish(contents, &raw);
+    return status_is_ok(st) ? table_writer_block(&b->output, raw, codec, out) : st;
+}
+
+static status table_builder_write_properties(table_builder *b, block_handle *out) {
+    block_builder entries;
+    block_builder_init(&entries, 1);
+    properties_encode(&b->properties, key_order_name(b->args.order), &entries);
+    status st = table_builder_write_block(b, &entries, CODEC_NONE, out);
+    block_builder_deinit(&entries);
+    return st;
+}
+
+static status table_builder_write_meta_index(table_builder *b, const table_meta_index *meta,
+                                             block_handle *out) {
+    /* In the order of the names. */
+    const struct {
+        const char *name;
+        block_handle handle;
+    } parts[] = {
+        {TABLE_META_FILTER, meta->filter},
+        {TABLE_META_PROPERTIES, meta->properties},
+        {TABLE_META_RANGE_TOMBSTONES, meta->range_tombstones},
+    };
+    block_builder entries;
+    block_builder_init(&entries, 1);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].handle.bytes == 0)
+            continue;
+        uint8_t handle[BLOCK_HANDLE_BYTES_MAX];
+        uint8_t *end = block_handle_encode(parts[i].handle, handle);
+        block_builder_add(&entries, slice_from_string(parts[i].name), 0,
+                          slice_of(handle, (size_t)(end - handle)));
+    }
+    status st = table_builder_write_block(b, &entries, CODEC_NONE, out);
+    block_builder_deinit(&entries);
+    return st;
+}
+
+/* The bounds of the whole table, range tombstones included. */
+static void table_builder_bounds(const table_builder *b, table_summary *out) {
+    slice unset = SLICE_UNSET;
+    out->smallest.s = b->smallest.size ? buf_slice(&b->smallest) : unset;
+    out->largest.s = b->largest.size ? buf_slice(&b->largest) : unset;
+    if (b->range_tombstones.entries == 0)
+        return;
+    internal_key smallest = {buf_slice(&b->range_smallest)};
+    internal_key largest = {buf_slice(&b->range_largest)};
+    if (b->properties.entries == 0 || key_order_compare(b->args.order, smallest, out->smallest) < 0)
+        out->smallest = smallest;
+    if (b->properties.entries == 0 || key_order_compare(b->args.order, largest, out->largest) > 0)
+        out->largest = largest;
+}
+
+FIRN_INTERNAL status table_builder_finish(table_builder *b, table_summary *out) {
+    status st = STATUS_OK;
+    table_meta_index meta = {0};
+    table_footer footer = {0};
+    uint8_t footer_bytes[TABLE_FOOTER_BYTES];
+    *out = (table_summary){0};
+    TRY(table_builder_cut_block(b));
+    if (b->pending.bytes)
+        TRY(table_builder_index_pending(b, NULL));
+    if (b->properties.min_sequence == UINT64_MAX)
+        b->properties.min_sequence = 0;
+    TRY(table_builder_write_filter(b, &meta.filter));
+    if (b->range_tombstones.entries)
+        TRY(table_builder_write_block(b, &b->range_tombstones, b->args.codec,
+                                      &meta.range_tombstones));
+    TRY(table_builder_write_properties(b, &meta.properties));
+    TRY(table_builder_write_block(b, &b->index, b->args.codec, &footer.index));
+    TRY(table_builder_write_meta_index(b, &meta, &footer.meta_index));
+    memcpy(footer.identity, b->args.identity, sizeof footer.identity);
+    table_footer_encode(&footer, footer_bytes);
+    TRY(table_writer_append(&b->output, slice_of(footer_bytes, sizeof footer_bytes)));
+    TRY(table_writer_flush(&b->output));
+    b->properties.file_bytes = table_writer_bytes(&b->output);
+    out->properties = b->properties;
+    table_builder_bounds(b, out);
+out:
+    return st;
+}

@@ -1,0 +1,51 @@
+/* table/table_internal.h - the inside of an open table, for this folder and its tests. */
+#ifndef FIRN_TABLE_TABLE_INTERNAL_H
+#define FIRN_TABLE_TABLE_INTERNAL_H
+
+#include "base/atomic.h"
+#include "format/filter.h"
+#include "table/block_file.h"
+#include "table/footer.h"
+#include "table/index.h"
+#include "table/table.h"
+
+/* The meta-index: where the blocks that are not data lie; bytes == 0: absent. */
+typedef struct table_meta_index {
+    block_handle filter, properties, range_tombstones;
+} table_meta_index;
+
+struct table {
+    /* set at open, never changes */
+    vfs_file *file; /* owned */
+    block_source source;
+    key_order order;
+    cache *blocks; /* NULL: none */
+    table_footer footer;
+    table_meta_index meta;
+    table_properties properties;
+    table_index index;
+    filter_view filter;     /* into filter_memory */
+    uint8_t *filter_memory; /* NULL: no filter */
+    size_t filter_memory_bytes;
+    atomic_u32 references;
+};
+
+/* Names in the meta-index. */
+#define TABLE_META_FILTER           "filter.bloom"
+#define TABLE_META_PROPERTIES       "properties"
+#define TABLE_META_RANGE_TOMBSTONES "range_tombstones"
+
+/* The footer and the meta-index as they are in the file now. */
+FIRN_INTERNAL NODISCARD status table_read_footer(const block_source *source, table_footer *out);
+FIRN_INTERNAL NODISCARD status table_read_meta(const block_source *source, block_handle handle,
+                                               table_meta_index *out);
+
+static inline block_place table_place(const table *t, uint64_t offset) {
+    return block_source_place(&t->source, offset);
+}
+
+/* Decodes the reference that an entry of the block at `at` holds and checks that its extent lies in
+ * this file. */
+FIRN_INTERNAL NODISCARD status table_large_decode(const table *t, block_place at, slice value,
+                                                  large_ref *out);
+#endif

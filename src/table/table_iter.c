@@ -1,0 +1,261 @@
+/* Iteration over a table: a run is a whole data block, decoded into an array that is used again for
+ * the next one.
+ *
+ * Blocks come from one of two places. Ordinary iterators pin them in the block cache. Those that
+ * scan without filling the cache (compaction) read the file through a window of their own: one
+ * read of up to 256 KiB instead of one per block, and blocks that are not compressed are decoded
+ * where they were read. Both tell the file system in growing steps what they will want next. */
+#include "codec/codec.h"
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+#include "table/table.h"
+#include "table/table_internal.h"
+
+#include "base/poison.h"
+
+enum {
+    TABLE_WINDOW_BYTES_MIN = 64 << 10,
+    TABLE_WINDOW_BYTES_MAX = 256 << 10,
+    TABLE_AHEAD_BYTES_MIN = 64 << 10,
+    TABLE_AHEAD_BYTES_MAX = 2 << 20
+};
+
+/* Memory that only grows, followed by BLOCK_SLACK_BYTES. */
+typedef struct table_scratch {
+    uint8_t *data;
+    size_t capacity;
+} table_scratch;
+
+typedef struct table_iter {
+    iter base;
+    table *t; /* a reference */
+    table_read_args args;
+    bool windowed;
+    uint32_t position; /* data block of the current run */
+    block_run run;
+    block_ref ref; /* not windowed: the current run's block */
+
+    table_scratch window; /* file bytes from window_offset on */
+    uint64_t window_offset;
+    size_t window_bytes;
+    size_t window_step;
+    table_scratch expanded; /* windowed: the current block if it is compressed */
+
+    uint64_t ahead_end; /* the file system was told up to here */
+    size_t ahead_step;
+} table_iter;
+
+static status table_scratch_reserve(table_iter *it, table_scratch *s, size_t bytes) {
+    if (LIKELY(bytes <= s->capacity))
+        return STATUS_OK;
+    uint8_t *data = memory_new(bytes + BLOCK_SLACK_BYTES);
+    if (!data)
+        return error_status(FIRN_NO_MEMORY, "%s: no memory to read %zu bytes ahead",
+                            it->t->file->path, bytes);
+    memset(data + bytes, 0, BLOCK_SLACK_BYTES);
+    memory_free(s->data);
+    *s = (table_scratch){data, bytes};
+    return STATUS_OK;
+}
+
+/* Keeps the hints between half a step and a step in front of `end`, where reading stands. */
+static void table_iter_hint(table_iter *it, uint64_t end) {
+    uint64_t limit = it->t->index.data_end;
+    if (end + it->ahead_step / 2 <= it->ahead_end || it->ahead_end >= limit)
+        return;
+    uint64_t from = it->ahead_end > end ? it->ahead_end : end;
+    uint64_t to = limit - from < it->ahead_step ? limit : from + it->ahead_step;
+    if (to > from)
+        vfs_will_read(it->t->file, from, to - from);
+    it->ahead_end = to;
+    if (it->ahead_step < TABLE_AHEAD_BYTES_MAX)
+        it->ahead_step *= 2;
+}
+
+/* A seek: nothing is known about what comes next. */
+static void table_iter_forget_pace(table_iter *it) {
+    it->ahead_end = 0;
+    it->ahead_step = TABLE_AHEAD_BYTES_MIN;
+    it->window_step = TABLE_WINDOW_BYTES_MIN;
+}
+
+/* Reads a window that begins with the block; backwards it holds just the block. */
+static status table_window_fill(table_iter *it, block_handle handle, bool forward) {
+    status st = STATUS_OK;
+    size_t needed = handle.bytes + BLOCK_TRAILER_BYTES;
+    uint64_t left = it->t->index.data_end - handle.offset;
+    size_t bytes = forward && it->window_step > needed ? it->window_step : needed;
+    if (bytes > left)
+        bytes = left;
+    it->window_bytes = 0;
+    if (forward) /* so that growing steps do not mean growing memory */
+        TRY(table_scratch_reserve(it, &it->window,
+                                  left < TABLE_WINDOW_BYTES_MAX ? left : TABLE_WINDOW_BYTES_MAX));
+    TRY(table_scratch_reserve(it, &it->window, bytes));
+    TRY(vfs_read_exact(it->t->file, handle.offset, it->window.data, bytes));
+    if (forward)
+        table_iter_hint(it, handle.offset + bytes);
+    it->window_offset = handle.offset;
+    it->window_bytes = bytes;
+    if (forward && it->window_step < TABLE_WINDOW_BYTES_MAX)
+        it->window_step *= 2;
+out:
+    return st;
+}
+
+/* The block's view, from the window or expanded from there. */
+static status table_window_view(table_iter *it, block_handle handle, bool forward,
+                                block_view *view) {
+    status st = STATUS_OK;
+    const block_source *source = &it->t->source;
+    block_trailer trailer;
+    uint64_t skip = handle.offset - it->window_offset;
+    size_t needed = handle.bytes + BLOCK_TRAILER_BYTES;
+    if (handle.offset < it->window_offset || skip > it->window_bytes ||
+        it->window_bytes - skip < needed) {
+        TRY(table_window_fill(it, handle, forward));
+        skip = 0;
+    }
+    uint8_t *disk = it->window.data + skip;
+    if (UNLIKELY(!block_trailer_decode(source->identity, handle, disk, &trailer)))
+        TRY(block_read_checked(source, handle, disk, &trailer));
+    TRY(block_trailer_check(source, handle, &trailer));
+    if (trailer.codec != CODEC_NONE) {
+        TRY(table_scratch_reserve(it, &it->expanded, trailer.raw_bytes));
+        TRY(block_decompress(source, handle, &trailer, disk, it->expanded.data));
+        disk = it->expanded.data;
+    }
+    if (UNLIKELY(!block_view_init(view, slice_of(disk, trailer.raw_bytes))))
+        st = error_corruption_at(source->file->path, handle.offset, "malformed block");
+out:
+    return st;
+}
+
+/* Makes data block `position` the run; the caller sets the index. */
+static status table_iter_load(table_iter *it, uint32_t position, bool forward) {
+    status st = STATUS_OK;
+    block_view view;
+    block_handle handle = table_index_handle(&it->t->index, position);
+    it->base.st = STATUS_OK;
+    if (it->windowed) {
+        TRY(table_window_view(it, handle, forward, &view));
+    } else {
+        block_ref_release(&it->ref);
+        TRY(block_ref_fetch(&it->t->source, handle, it->t->blocks, it->args.fill_cache, &it->ref));
+        view = it->ref.block->view;
+        /* Blocks in the cache need no help from the file system. */
+        if (it->args.read_ahead && forward && it->ref.was_read)
+            table_iter_hint(it, handle.offset + handle.bytes + BLOCK_TRAILER_BYTES);
+    }
+    TRY(block_run_decode(&it->run, &view, table_place(it->t, handle.offset)));
+    it->position = position;
+    it->base.run = it->run.entries;
+    it->base.count = it->run.count;
+    it->base.index = 0;
+out:
+    return st;
+}
+
+/* Loads the first block from `position` on that has entries, and stands on its first. */
+static void table_iter_load_forward(table_iter *it, uint32_t position) {
+    for (; position < it->t->index.count; position++) {
+        status st = table_iter_load(it, position, true);
+        if (!status_is_ok(st)) {
+            iter_set_end(&it->base, st);
+            return;
+        }
+        if (LIKELY(it->base.count > 0))
+            return;
+    }
+    iter_set_end(&it->base, STATUS_OK);
+}
+
+/* Loads the last block before `position` that has entries, and stands on its last. */
+static void table_iter_load_backward(table_iter *it, uint32_t position) {
+    while (position-- > 0) {
+        status st = table_iter_load(it, position, false);
+        if (!status_is_ok(st)) {
+            iter_set_end(&it->base, st);
+            return;
+        }
+        if (LIKELY(it->base.count > 0)) {
+            it->base.index = it->base.count - 1;
+            return;
+        }
+    }
+    iter_set_end(&it->base, STATUS_OK);
+}
+
+static void table_iter_seek_first(iter *base) {
+    table_iter *it = (table_iter *)base;
+    table_iter_forget_pace(it);
+    table_iter_load_forward(it, 0);
+}
+
+static void table_iter_seek_last(iter *base) {
+    table_iter *it = (table_iter *)base;
+    table_iter_forget_pace(it);
+    table_iter_load_backward(it, it->t->index.count);
+}
+
+static void table_iter_seek(iter *base, internal_key target) {
+    table_iter *it = (table_iter *)base;
+    table_iter_forget_pace(it);
+    table_iter_load_forward(it, table_index_find(&it->t->index, target));
+    while (iter_valid(base)) {
+        base->index = block_run_find(&it->run, it->t->order, target);
+        if (LIKELY(base->index < base->count))
+            return;
+        /* The target lies between the block's last key and its separator. */
+        table_iter_load_forward(it, it->position + 1);
+    }
+}
+
+static void table_iter_next_run(iter *base) {
+    table_iter *it = (table_iter *)base;
+    table_iter_load_forward(it, it->position + 1);
+}
+
+static void table_iter_prev_run(iter *base) {
+    table_iter *it = (table_iter *)base;
+    table_iter_load_backward(it, it->position);
+}
+
+static void *table_iter_origin(const iter *base) {
+    return ((const table_iter *)base)->t;
+}
+
+static void table_iter_release(iter *base) {
+    table_iter *it = (table_iter *)base;
+    block_ref_release(&it->ref);
+    block_run_deinit(&it->run);
+    memory_free(it->window.data);
+    memory_free(it->expanded.data);
+    table_unref(it->t);
+    memory_free(it);
+}
+
+static const iter_methods table_iter_methods = {
+    .seek_first = table_iter_seek_first,
+    .seek_last = table_iter_seek_last,
+    .seek = table_iter_seek,
+    .next_run = table_iter_next_run,
+    .prev_run = table_iter_prev_run,
+    .origin = table_iter_origin,
+    .release = table_iter_release,
+};
+
+FIRN_INTERNAL status table_iter_new(table *t, const table_read_args *args, iter **out) {
+    *out = NULL;
+    table_iter *it = memory_new_zeroed(sizeof *it);
+    if (!it)
+        return error_status(FIRN_NO_MEMORY, "%s: no memory for an iterator", t->file->path);
+    it->base.methods = &table_iter_methods;
+    it->t = t;
+    it->args = *args;
+    it->windowed = args->read_ahead && !args->fill_cache;
+    table_ref(t);
+    table_iter_forget_pace(it);
+    *out = &it->base;
+    return STATUS_OK;
+}

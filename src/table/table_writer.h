@@ -1,0 +1,36 @@
+/* table/table_writer.h - the file a table is written to, front to back, through one buffer.
+ *
+ * Invariants: the file is written in pieces of TABLE_WRITER_BYTES at multiples of it, but for the
+ *             last piece and around extents.
+ * Threads:    none.
+ * Lifetime:   keeps `file`, does not close it. */
+#ifndef FIRN_TABLE_TABLE_WRITER_H
+#define FIRN_TABLE_TABLE_WRITER_H
+
+#include "codec/codec.h"
+#include "table/block_file.h"
+
+#define TABLE_WRITER_BYTES (1u << 20)
+
+typedef struct table_writer {
+    vfs_file *file;
+    uint8_t identity[16];
+    uint8_t *buffer;
+    size_t used;
+    uint64_t written; /* file bytes in front of the buffer */
+    uint8_t *packed;  /* room to compress into */
+    size_t packed_capacity;
+} table_writer;
+
+FIRN_INTERNAL NODISCARD status table_writer_init(table_writer *o, vfs_file *file,
+                                                 const uint8_t identity[16]);
+FIRN_INTERNAL void table_writer_deinit(table_writer *o);
+static inline uint64_t table_writer_bytes(const table_writer *o) {
+    return o->written + o->used;
+}
+FIRN_INTERNAL NODISCARD status table_writer_append(table_writer *o, slice bytes);
+FIRN_INTERNAL NODISCARD status table_writer_flush(table_writer *o);
+/* Appends contents, compressed where that pays, and trailer. */
+FIRN_INTERNAL NODISCARD status table_writer_block(table_writer *o, slice contents, codec_id codec,
+                                                  block_handle *out);
+#endif

@@ -1,0 +1,450 @@
+#include "table_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/memory.h"
+#include "table/footer.h"
+#include "util/hash.h"
+
+static const table_read_args test_read_args = {.fill_cache = true};
+
+/* Lookups of every entry's user key just at, above and below its sequence, and of keys that are
+ * not there. */
+static void table_test_all_gets(fixture *f, table *t, rng *r, uint32_t step) {
+    for (uint32_t i = 0; i < f->count; i += step) {
+        internal_key key = fixture_key(f, i);
+        slice user = internal_key_user(key).s;
+        seqno sequence = internal_key_sequence(key);
+        fixture_check_get(f, t, user, sequence, &test_read_args, false);
+        fixture_check_get(f, t, user, SEQNO_MAX, &test_read_args, false);
+        fixture_check_get(f, t, user, sequence - 1, &test_read_args, false);
+        if (user.size) {
+            fixture_check_get(f, t, slice_of(user.data, user.size - 1), SEQNO_MAX,
+                              &test_read_args, false);
+            uint8_t *other = malloc(user.size);
+            memcpy(other, user.data, user.size);
+            other[rng_below(r, user.size)]++;
+            fixture_check_get(f, t, slice_of(other, user.size), SEQNO_MAX, &test_read_args, false);
+            free(other);
+        }
+    }
+}
+
+TEST(table, agrees_with_a_sorted_array_for_every_shape_of_keys_and_blocks) {
+    rng r;
+    rng_init(&r, test_seed());
+    static const uint32_t block_bytes[] = {256, 512, 4096, 70000};
+    static const uint32_t intervals[] = {1, 2, 16, 1024};
+    for (unsigned round = 0; round < test_scaled(FIXTURE_SHAPES * 8); round++) {
+        fixture f;
+        cache *blocks = NULL;
+        unsigned shape = round % FIXTURE_SHAPES;
+        fixture_init(&f);
+        table_builder_args args = fixture_args();
+        args.block_bytes = block_bytes[rng_below(&r, 4)];
+        args.restart_interval = intervals[rng_below(&r, 4)];
+        args.filter_bits_per_key = rng_below(&r, 3) ? 10 : 0;
+        args.order.custom = rng_below(&r, 4) ? NULL : &fixture_reverse;
+        if (rng_below(&r, 4))
+            ASSERT_OK(cache_new(20000, 1, &blocks));
+        fixture_fill(&f, &r, shape, shape == 4 ? 40 : 1 + (uint32_t)rng_below(&r, 1500));
+        fixture_sort(&f, args.order);
+        fixture_build(&f, &args);
+        table *t = fixture_open(&f, blocks);
+        table_test_all_gets(&f, t, &r, shape == 4 ? 1 : 3);
+        fixture_check_scan(&f, t, &test_read_args);
+        ASSERT_OK(table_verify(t, NULL, NULL));
+        table_unref(t);
+        cache_free(blocks);
+        fixture_deinit(&f);
+    }
+}
+
+TEST(table, without_entries_answers_nothing_and_verifies) {
+    fixture f;
+    fixture_init(&f);
+    table_builder_args args = fixture_args();
+    fixture_build(&f, &args);
+    table *t = fixture_open(&f, NULL);
+    fixture_check_get(&f, t, slice_from_string("a"), 5, &test_read_args, false);
+    fixture_check_scan(&f, t, &test_read_args);
+    ASSERT_OK(table_verify(t, NULL, NULL));
+    assert_int_equal(table_get_properties(t)->data_blocks, 0);
+    assert_int_equal(table_get_properties(t)->min_sequence, 0);
+    seek_key seek;
+    ASSERT_OK(seek_key_init(&seek, user_key_of(slice_from_string("a")), 1));
+    assert_int_equal(table_approximate_offset(t, seek.key), 0);
+    table_unref(t);
+    fixture_deinit(&f);
+}
+
+TEST(table, properties_say_what_was_built) {
+    fixture f;
+    rng r;
+    rng_init(&r, 3);
+    fixture_init(&f);
+    table_builder_args args = fixture_args();
+    fixture_fill(&f, &r, 1, 500);
+    fixture_sort(&f, args.order);
+    fixture_build(&f, &args);
+    table *t = fixture_open(&f, NULL);
+    const table_properties *p = table_get_properties(t);
+    assert_memory_equal(p, &f.built, sizeof *p);
+    assert_memory_equal(p->identity, args.identity, 16);
+    uint64_t file_bytes = 0, deletes = 0, key_bytes = 0, value_bytes = 0;
+    fixture_bytes(&f, &file_bytes);
+    for (uint32_t i = 0; i < f.count; i++) {
+        deletes += internal_key_kind(fixture_key(&f, i)) == OP_DELETE;
+        key_bytes += f.entries[i].key_bytes;
+        value_bytes += f.entries[i].value_bytes;
+    }
+    assert_int_equal(p->file_bytes, file_bytes);
+    assert_int_equal(p->entries, f.count);
+    assert_int_equal(p->deletes, deletes);
+    assert_int_equal(p->raw_key_bytes, key_bytes);
+    assert_int_equal(p->raw_value_bytes, value_bytes);
+    assert_int_equal(p->keyspace, 7);
+    assert_int_equal(p->filter_bits_per_key, 10);
+    assert_true(p->min_sequence >= 1 && p->max_sequence <= 3);
+    assert_true(table_memory_bytes(t) > f.count * 10 / 8);
+    table_unref(t);
+    fixture_deinit(&f);
+}
+
+static int table_test_discard(void *context, const char *line) {
+    (void)context;
+    (void)line;
+    return 0;
+}
+
+/* Everything a reader can ask of a damaged table: the right answer or a failure. */
+static void table_test_read_damaged(fixture *f) {
+    table *t = NULL;
+    status st = fixture_try_open(f, NULL, &t);
+    if (!status_is_ok(st)) {
+        assert_null(t);
+        assert_true(status_is(st, FIRN_CORRUPTION) || status_is(st, FIRN_NOT_SUPPORTED));
+        return;
+    }
+    for (uint32_t i = 0; i < f->count; i += 5)
+        fixture_check_get(f, t, internal_key_user(fixture_key(f, i)).s, SEQNO_MAX, &test_read_args,
+                          true);
+    iter *it = NULL;
+    ASSERT_OK(table_iter_new(t, &(table_read_args){.read_ahead = true}, &it));
+    uint32_t i = 0;
+    for (iter_seek_first(it); iter_valid(it); iter_next(it))
+        assert_true(fixture_stands_on(f, it, i++));
+    assert_true(i == f->count || !status_is_ok(it->st));
+    iter_free(it);
+    assert_false(status_is_ok(table_verify(t, NULL, NULL)));
+    status described = table_describe(t, table_test_discard, NULL);
+    assert_true(status_is_ok(described) || status_is(described, FIRN_CORRUPTION));
+    table_unref(t);
+}
+
+static void table_test_small(fixture *f, table_builder_args *args) {
+    rng r;
+    rng_init(&r, 11);
+    fixture_init(f);
+    *args = fixture_args();
+    args->block_bytes = 256;
+    fixture_fill(f, &r, 1, 40);
+    static uint8_t large[1100];
+    memset(large, 'L', sizeof large);
+    fixture_add(f, slice_from_string("user/z"), 9, OP_PUT_LARGE, slice_of(large, sizeof large));
+    fixture_sort(f, args->order);
+    fixture_build(f, args);
+}
+
+TEST(table, any_flipped_byte_is_noticed_and_no_answer_is_wrong) {
+    fixture f;
+    table_builder_args args;
+    table_test_small(&f, &args);
+    uint64_t bytes = 0;
+    fixture_bytes(&f, &bytes);
+    for (uint64_t i = 0; i < bytes; i++) {
+        uint8_t *data = fixture_bytes(&f, &bytes);
+        uint8_t before = data[i];
+        data[i] ^= (uint8_t)(1u << (i % 8));
+        table_test_read_damaged(&f);
+        data[i] = 0xff;
+        if (before != 0xff)
+            table_test_read_damaged(&f);
+        data[i] = before;
+    }
+    table *t = fixture_open(&f, NULL);
+    ASSERT_OK(table_verify(t, NULL, NULL));
+    table_unref(t);
+    fixture_deinit(&f);
+}
+
+TEST(table, any_truncation_is_refused_at_open) {
+    fixture f;
+    table_builder_args args;
+    table_test_small(&f, &args);
+    uint64_t bytes = 0;
+    uint8_t *data = fixture_bytes(&f, &bytes);
+    uint8_t *copy = malloc(bytes);
+    memcpy(copy, data, bytes);
+    for (uint64_t kept = 0; kept < bytes; kept++) {
+        table *t = NULL;
+        fixture_write(&f, copy, kept);
+        ASSERT_CODE(fixture_try_open(&f, NULL, &t), FIRN_CORRUPTION);
+        assert_null(t);
+    }
+    free(copy);
+    fixture_deinit(&f);
+}
+
+TEST(table, open_checks_what_the_caller_expects) {
+    fixture f;
+    table_builder_args args;
+    table *t = NULL;
+    table_test_small(&f, &args);
+    uint64_t bytes = 0;
+    fixture_bytes(&f, &bytes);
+    table_open_args open = {.vfs = vfs_mem_vfs(f.disk),
+                            .path = FIXTURE_PATH,
+                            .expected_bytes = bytes,
+                            .expected_identity = args.identity};
+    ASSERT_OK(table_open(&open, &t));
+    table_unref(t);
+    open.expected_bytes = bytes + 1;
+    ASSERT_CODE(table_open(&open, &t), FIRN_CORRUPTION);
+    open.expected_bytes = bytes;
+    open.expected_identity = (const uint8_t[16]){9};
+    ASSERT_CODE(table_open(&open, &t), FIRN_CORRUPTION);
+    open.expected_identity = NULL;
+    open.order.custom = &fixture_reverse;
+    ASSERT_CODE(table_open(&open, &t), FIRN_INVALID_ARGUMENT);
+    open.order.custom = NULL;
+    open.path = "/000002.sst";
+    ASSERT_CODE(table_open(&open, &t), FIRN_NOT_FOUND);
+    assert_null(t);
+    fixture_deinit(&f);
+}
+
+TEST(table, newer_format_is_not_supported_by_name) {
+    fixture f;
+    table_builder_args args;
+    table *t = NULL;
+    table_test_small(&f, &args);
+    uint64_t bytes = 0;
+    uint8_t *data = fixture_bytes(&f, &bytes);
+    data[bytes - 12] = 2;
+    ASSERT_CODE(fixture_try_open(&f, NULL, &t), FIRN_NOT_SUPPORTED);
+    assert_non_null(strstr(error_detail_get(), "format 2"));
+    fixture_deinit(&f);
+}
+
+TEST(table, range_tombstones_are_not_supported_yet) {
+    fixture f;
+    vfs_file *file = NULL;
+    table_builder *b = NULL;
+    table_summary summary;
+    table *t = NULL;
+    buf start = {0}, point = {0};
+    fixture_init(&f);
+    f.args = fixture_args();
+    ASSERT_OK(vfs_open(vfs_mem_vfs(f.disk), FIXTURE_PATH, FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
+    f.args.file = file;
+    ASSERT_OK(table_builder_new(&f.args, &b));
+    internal_key_append(&point, user_key_of(slice_from_string("m")), 3, OP_PUT);
+    ASSERT_OK(table_builder_add(b, (internal_key){buf_slice(&point)}, slice_from_string("v")));
+    internal_key_append(&start, user_key_of(slice_from_string("c")), 5, OP_RANGE_DELETE);
+    ASSERT_OK(table_builder_add_range_tombstone(b, (internal_key){buf_slice(&start)},
+                                                user_key_of(slice_from_string("x"))));
+    ASSERT_OK(table_builder_finish(b, &summary));
+    assert_true(slice_equal(summary.smallest.s, buf_slice(&start)));
+    assert_true(slice_equal(internal_key_user(summary.largest).s, slice_from_string("x")));
+    assert_int_equal(internal_key_trailer(summary.largest), UINT64_MAX);
+    assert_int_equal(summary.properties.range_tombstones, 1);
+    assert_int_equal(summary.properties.max_sequence, 5);
+    table_builder_free(b);
+    ASSERT_OK(vfs_close(file));
+    ASSERT_CODE(fixture_try_open(&f, NULL, &t), FIRN_NOT_SUPPORTED);
+    assert_non_null(strstr(error_detail_get(), "range tombstones"));
+    buf_deinit(&start);
+    buf_deinit(&point);
+    fixture_deinit(&f);
+}
+
+TEST(table, a_pinned_value_outlives_eviction_and_the_table) {
+    fixture f;
+    table_builder_args args;
+    cache *blocks = NULL;
+    table_test_small(&f, &args);
+    ASSERT_OK(cache_new(0, 1, &blocks));
+    table *t = fixture_open(&f, blocks);
+    lookup found[2];
+    table_get_trace trace;
+    for (int i = 0; i < 2; i++) {
+        slice user = internal_key_user(fixture_key(&f, i ? 30 : 0)).s;
+        seek_key seek;
+        ASSERT_OK(seek_key_init(&seek, user_key_of(user), SEQNO_MAX));
+        ASSERT_OK(table_get(t, seek.key, hash64(user.data, user.size),
+                            &(table_read_args){.fill_cache = i == 0}, &trace, &found[i]));
+        assert_true(found[i].found);
+    }
+    table_unref(t);
+    assert_true(slice_equal(found[0].value,
+                            slice_of(f.entries[0].value, f.entries[0].value_bytes)));
+    assert_true(slice_equal(found[1].value,
+                            slice_of(f.entries[30].value, f.entries[30].value_bytes)));
+    lookup_release(&found[0]);
+    lookup_release(&found[1]);
+    cache_stats stats;
+    cache_get_stats(blocks, &stats);
+    assert_int_equal(stats.entries, 0);
+    cache_free(blocks);
+    fixture_deinit(&f);
+}
+
+TEST(table, cached_gets_neither_read_nor_allocate) {
+    fixture f;
+    table_builder_args args;
+    cache *blocks = NULL;
+    table_test_small(&f, &args);
+    ASSERT_OK(cache_new(1 << 20, 1, &blocks));
+    table *t = fixture_open(&f, blocks);
+    for (uint32_t i = 0; i < f.count; i++)
+        fixture_check_get(&f, t, internal_key_user(fixture_key(&f, i)).s, SEQNO_MAX,
+                          &test_read_args, false);
+    uint64_t allocations = memory_allocation_count();
+    for (uint32_t i = 0; i < f.count; i++)
+        fixture_check_get(&f, t, internal_key_user(fixture_key(&f, i)).s, SEQNO_MAX,
+                          &test_read_args, false);
+    assert_int_equal(memory_allocation_count(), allocations);
+    cache_stats stats;
+    cache_get_stats(blocks, &stats);
+    assert_int_equal(stats.misses, table_get_properties(t)->data_blocks);
+    assert_int_equal(stats.pinned_usage, 0);
+    table_unref(t);
+    cache_free(blocks);
+    fixture_deinit(&f);
+}
+
+TEST(table, reading_without_filling_leaves_the_cache_alone) {
+    fixture f;
+    table_builder_args args;
+    cache *blocks = NULL;
+    table_test_small(&f, &args);
+    ASSERT_OK(cache_new(1 << 20, 1, &blocks));
+    table *t = fixture_open(&f, blocks);
+    table_read_args no_fill = {.fill_cache = false};
+    fixture_check_get(&f, t, internal_key_user(fixture_key(&f, 3)).s, SEQNO_MAX, &no_fill, false);
+    fixture_check_scan(&f, t, &no_fill);
+    cache_stats stats;
+    cache_get_stats(blocks, &stats);
+    assert_int_equal(stats.entries, 0);
+    table_unref(t);
+    cache_free(blocks);
+    fixture_deinit(&f);
+}
+
+TEST(table, approximate_offsets_ascend_to_the_end_of_the_data) {
+    fixture f;
+    table_builder_args args;
+    table_test_small(&f, &args);
+    table *t = fixture_open(&f, NULL);
+    uint64_t previous = 0;
+    for (uint32_t i = 0; i < f.count; i++) {
+        uint64_t offset = table_approximate_offset(t, fixture_key(&f, i));
+        assert_true(offset >= previous);
+        previous = offset;
+    }
+    seek_key end;
+    ASSERT_OK(seek_key_init(&end, user_key_of(slice_from_string("zzz")), 1));
+    assert_true(table_approximate_offset(t, end.key) > previous);
+    table_unref(t);
+    fixture_deinit(&f);
+}
+
+/* One pass over everything that allocates while reading; NO_MEMORY or success. */
+static status table_test_read_pass(fixture *f) {
+    status st = STATUS_OK;
+    table *t = NULL;
+    cache *blocks = NULL;
+    iter *it = NULL;
+    TRY(cache_new(1 << 20, 1, &blocks));
+    TRY(fixture_try_open(f, blocks, &t));
+    for (uint32_t i = 0; i < f->count; i += 7) {
+        slice user = internal_key_user(fixture_key(f, i)).s;
+        seek_key seek;
+        lookup found;
+        table_get_trace trace;
+        TRY(seek_key_init(&seek, user_key_of(user), SEQNO_MAX));
+        TRY(table_get(t, seek.key, hash64(user.data, user.size), &test_read_args, &trace, &found));
+        assert_true(found.found);
+        lookup_release(&found);
+    }
+    for (int mode = 0; mode < 2; mode++) {
+        TRY(table_iter_new(t, &(table_read_args){.fill_cache = mode, .read_ahead = true}, &it));
+        uint32_t i = 0;
+        for (iter_seek_first(it); iter_valid(it); iter_next(it))
+            assert_true(fixture_stands_on(f, it, i++));
+        TRY(it->st);
+        assert_int_equal(i, f->count);
+        iter_free(it);
+        it = NULL;
+    }
+    TRY(table_verify(t, NULL, NULL));
+    TRY(table_describe(t, table_test_discard, NULL));
+out:
+    iter_free(it);
+    table_unref(t);
+    cache_free(blocks);
+    return st;
+}
+
+TEST(table, every_failed_allocation_is_reported_and_nothing_leaks) {
+    fixture f;
+    table_builder_args args;
+    table_test_small(&f, &args);
+    uint64_t live = memory_live_count();
+    for (int sticky = 0; sticky < 2; sticky++) {
+        bool done = false;
+        for (uint64_t countdown = 1; !done; countdown++) {
+            memory_fail_after(countdown, sticky);
+            status built = fixture_try_build(&f, &args);
+            memory_fail_after(0, false);
+            assert_int_equal(memory_live_count(), live);
+            if (status_is_ok(built)) {
+                table *t = fixture_open(&f, NULL);
+                ASSERT_OK(table_verify(t, NULL, NULL));
+                assert_int_equal(table_get_properties(t)->entries, f.count);
+                table_unref(t);
+                done = true;
+            } else {
+                ASSERT_CODE(built, FIRN_NO_MEMORY);
+            }
+        }
+        done = false;
+        for (uint64_t countdown = 1; !done; countdown++) {
+            memory_fail_after(countdown, sticky);
+            status read = table_test_read_pass(&f);
+            memory_fail_after(0, false);
+            assert_int_equal(memory_live_count(), live);
+            if (!status_is_ok(read))
+                ASSERT_CODE(read, FIRN_NO_MEMORY);
+            /* A cache that cannot grow is not a failure of the read: look for a run of luck. */
+            done = status_is_ok(read) && countdown > 2000;
+        }
+    }
+    fixture_deinit(&f);
+}
+
+TEST_MAIN(RUN(table, agrees_with_a_sorted_array_for_every_shape_of_keys_and_blocks),
+          RUN(table, without_entries_answers_nothing_and_verifies),
+          RUN(table, properties_say_what_was_built),
+          RUN(table, any_flipped_byte_is_noticed_and_no_answer_is_wrong),
+          RUN(table, any_truncation_is_refused_at_open),
+          RUN(table, open_checks_what_the_caller_expects),
+          RUN(table, newer_format_is_not_supported_by_name),
+          RUN(table, range_tombstones_are_not_supported_yet),
+          RUN(table, a_pinned_value_outlives_eviction_and_the_table),
+          RUN(table, cached_gets_neither_read_nor_allocate),
+          RUN(table, reading_without_filling_leaves_the_cache_alone),
+          RUN(table, approximate_offsets_ascend_to_the_end_of_the_data),
+          RUN(table, every_failed_allocation_is_reported_and_nothing_leaks))
