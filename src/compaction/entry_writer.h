@@ -1,0 +1,34 @@
+/* compaction/entry_writer.h - the loop that flush and compaction share: sorted entries in, tables
+ * out.
+ *
+ * Purpose: walks an iterator run by run, applies the drop rules, streams large values, cuts tables.
+ * Threads: none. `cancelled` is asked once per block of entries. */
+#ifndef FIRN_COMPACTION_ENTRY_WRITER_H
+#define FIRN_COMPACTION_ENTRY_WRITER_H
+
+#include "compaction/drop_rules.h"
+#include "compaction/table_output.h"
+#include "iter/iter.h"
+
+typedef struct entry_writer {
+    table_output *output;
+    key_order order;
+    const firn_vfs *vfs;
+    const char *directory;
+    const seqno *readers; /* for the drop rules */
+    size_t reader_count;
+    uint64_t file_bytes; /* cut tables of this size at the next user key; UINT64_MAX: never */
+    /* Whether nothing below the output can hold this key; called with ascending keys. */
+    bool (*is_bottom)(void *context, user_key key);
+    /* Whether the table should end before this key; called once per user key, ascending. May be
+     * NULL. */
+    bool (*should_cut)(void *context, internal_key key);
+    bool (*cancelled)(void *context);
+    void *context;
+
+    uint64_t entries_read, entries_dropped; /* results */
+} entry_writer;
+
+/* Reads `in` from its first entry to its end. */
+FIRN_INTERNAL NODISCARD status entry_writer_run(entry_writer *w, iter *in);
+#endif

@@ -1,0 +1,119 @@
+#include "compaction/entry_writer.h"
+#include "compaction/jobs.h"
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+
+#include "base/poison.h"
+
+static bool flush_is_bottom(void *context, user_key key) {
+    (void)context;
+    (void)key;
+    return false; /* older versions may lie anywhere below: deletes stay */
+}
+
+static bool flush_is_cancelled(void *context) {
+    const job_env *env = context;
+    return env->cancelled(env->context);
+}
+
+static status flush_write_table(const job_env *env, const flushed_memtable *flushed,
+                                key_order order, table_output *output) {
+    status st = STATUS_OK;
+    iter *in = NULL;
+    seqno *readers = NULL;
+    size_t reader_count;
+    TRY(snapshot_registry_list(env->snapshots, &readers, &reader_count));
+    TRY(memtable_iter_new(flushed->table, &in));
+    entry_writer writer = {.output = output,
+                           .order = order,
+                           .vfs = env->vfs,
+                           .directory = env->directory,
+                           .readers = readers,
+                           .reader_count = reader_count,
+                           .file_bytes = UINT64_MAX,
+                           .is_bottom = flush_is_bottom,
+                           .cancelled = flush_is_cancelled,
+                           .context = (void *)(uintptr_t)env};
+    TRY(entry_writer_run(&writer, in));
+    TRY(table_output_finish(output));
+out:
+    iter_free(in);
+    memory_free(readers);
+    return st;
+}
+
+/* What of the log nobody needs once this memtable is in tables. */
+static void flush_set_log_floor(const job_env *env, const flushed_memtable *flushed,
+                                version_edit *edit) {
+    /* acquire: pairs with the commit leader's release store after its inserts. Read first: every
+     * record below it is in a memtable that version_set_log_floor then sees. */
+    uint64_t applied = atomic_u64_load(env->applied, memory_order_acquire);
+    edit->log_floor_position = version_set_log_floor(env->versions, flushed->table, applied);
+    edit->log_floor_segment = wal_writer_floor_segment(env->log, edit->log_floor_position);
+    edit->has_log_floor = true;
+}
+
+static status flush_install(const job_env *env, const flushed_memtable *flushed,
+                            table_output *output, version_edit *edit) {
+    status st = STATUS_OK;
+    seqno last = memtable_last_sequence(flushed->table);
+    for (uint32_t i = 0; i < output->done_count; i++)
+        TRY(version_edit_add_table(edit, 0, output->done[i]));
+    TRY(version_edit_set_flushed(edit, flushed->keyspace, last));
+    edit->has_last_sequence = true;
+    edit->last_sequence = last;
+    if (env->log) {
+        /* A batch over two keyspaces must not be half in a table and half in lost log. */
+        if (version_set_log_is_shared(env->versions, flushed->keyspace, last))
+            TRY(wal_writer_sync(env->log));
+        flush_set_log_floor(env, flushed, edit);
+    }
+out:
+    return st;
+}
+
+static void flush_report(const job_env *env, const flushed_memtable *flushed, uint64_t started_ns,
+                         const job_result *result) {
+    event e = event_begin(env->events, "flush");
+    event_u64(&e, "keyspace", flushed->keyspace);
+    event_u64(&e, "bytes", result->bytes_written);
+    event_u64(&e, "tables", result->tables_written);
+    event_u64(&e, "micros", (time_monotonic_ns(env->clock) - started_ns) / 1000);
+    event_end(&e);
+}
+
+FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *flushed,
+                                   job_result *result) {
+    status st = STATUS_OK;
+    version_edit edit = {0};
+    uint64_t started_ns = time_monotonic_ns(env->clock);
+    read_view *view = version_set_view(env->versions, flushed->keyspace);
+    CHECK(view != NULL);
+    *result = (job_result){0};
+    table_output output;
+    table_output_args args = {.vfs = env->vfs,
+                              .directory = env->directory,
+                              .versions = env->versions,
+                              .options = env->options,
+                              .order = view->order,
+                              .keyspace = flushed->keyspace};
+    table_output_init(&output, &args);
+    st = flush_write_table(env, flushed, view->order, &output);
+    if (status_is_ok(st))
+        st = flush_install(env, flushed, &output, &edit);
+    if (!status_is_ok(st)) {
+        table_output_discard(&output);
+        goto out;
+    }
+    TRY(version_set_install(env->versions, &edit, flushed));
+    result->bytes_written = output.bytes_written;
+    result->tables_written = output.done_count;
+    if (env->log)
+        wal_writer_release(env->log, edit.log_floor_segment);
+    flush_report(env, flushed, started_ns, result);
+out:
+    table_output_deinit(&output);
+    version_edit_deinit(&edit);
+    read_view_unref(view);
+    return st;
+}

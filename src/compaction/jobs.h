@@ -1,0 +1,47 @@
+/* compaction/jobs.h - flush and compaction: mechanism, without the choice of what to do.
+ *
+ * Invariants: a job's outputs are complete, synced and named before its edit is installed; the edit
+ * is the commit point. If the job fails before it, its outputs are deleted; if installing fails
+ * they stay, for the edit may be durable. Threads:    each job runs on one thread; several jobs may
+ * run at once on disjoint inputs. */
+#ifndef FIRN_COMPACTION_JOBS_H
+#define FIRN_COMPACTION_JOBS_H
+
+#include "compaction/picker.h"
+#include "compaction/tree_options.h"
+#include "table/table_cache.h"
+#include "util/event_log.h"
+#include "version/snapshot_registry.h"
+#include "version/version_set.h"
+#include "wal/wal_writer.h"
+
+/* What jobs work on; set at open. */
+typedef struct job_env {
+    const firn_vfs *vfs;
+    const char *directory;
+    const time_source *clock;
+    event_log *events;
+    version_set *versions;
+    snapshot_registry *snapshots;
+    table_cache *tables;
+    const tree_options *options;
+    wal_writer *log;           /* NULL while recovery flushes */
+    const atomic_u64 *applied; /* log position below which every record is in its memtable */
+    bool (*cancelled)(void *context);
+    void *context;
+} job_env;
+
+typedef struct job_result {
+    uint64_t bytes_read, bytes_written;
+    uint32_t tables_written;
+    bool was_move;
+} job_result;
+
+/* Writes the sealed memtable `flushed->table` to L0, installs that, and lets go of the log it
+ * needed. On failure the caller gives the memtable back (version_set_flush_failed). */
+FIRN_INTERNAL NODISCARD status flush_job_run(const job_env *env, const flushed_memtable *flushed,
+                                             job_result *result);
+/* Runs a plan whose inputs are marked as compacting. */
+FIRN_INTERNAL NODISCARD status compaction_job_run(const job_env *env, const compaction_plan *plan,
+                                                  job_result *result);
+#endif

@@ -1,0 +1,17 @@
+/* compaction/tree_options.h - the numbers that give the tree its shape; derived by db/options.c. */
+#ifndef FIRN_COMPACTION_TREE_OPTIONS_H
+#define FIRN_COMPACTION_TREE_OPTIONS_H
+
+#include <stdint.h>
+
+#include "codec/codec.h"
+
+typedef struct tree_options {
+    uint64_t level_base_bytes; /* most that the first level below L0 aims at */
+    uint32_t level_fanout;
+    uint64_t file_bytes;                       /* table size aimed at */
+    uint32_t l0_trigger, l0_slowdown, l0_stop; /* L0 tables */
+    uint32_t block_bytes, restart_interval, filter_bits_per_key;
+    codec_id codec;
+} tree_options;
+#endif

@@ -1,0 +1,106 @@
+#include "compaction/workers.h"
+
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+#include "platform/thread.h"
+
+#include "base/poison.h"
+
+#define WORKERS_MAX 64
+
+typedef struct worker {
+    workers *pool;
+    thread handle;
+    bool urgent_only;
+} worker;
+
+struct workers {
+    /* set at birth */
+    workers_args args;
+    uint32_t started;
+    worker members[WORKERS_MAX];
+
+    mutex guard;
+    cond changed;
+    uint64_t wake_count; /* guarded: rises with every workers_wake */
+    bool stopping;       /* guarded */
+};
+
+static void workers_thread(void *context) {
+    worker *me = context;
+    workers *w = me->pool;
+    mutex_lock(&w->guard);
+    while (!w->stopping) {
+        uint64_t seen = w->wake_count, retry_ns = 0;
+        mutex_unlock(&w->guard);
+        bool did = w->args.run_one(w->args.context, me->urgent_only, &retry_ns);
+        mutex_lock(&w->guard);
+        /* What was queued while run_one looked must not be slept through. */
+        while (!did && !w->stopping && seen == w->wake_count) {
+            if (!retry_ns) {
+                cond_wait(&w->changed, &w->guard);
+                continue;
+            }
+            cond_wait_for(&w->changed, &w->guard, retry_ns);
+            break;
+        }
+    }
+    mutex_unlock(&w->guard);
+}
+
+FIRN_INTERNAL status workers_new(const workers_args *args, workers **out) {
+    status st = STATUS_OK;
+    workers *w = memory_new_zeroed(sizeof *w);
+    *out = NULL;
+    if (!w)
+        return error_status(FIRN_NO_MEMORY, "no memory for background threads");
+    w->args = *args;
+    mutex_init(&w->guard);
+    cond_init(&w->changed);
+    for (uint32_t i = 0; i < args->threads && i < WORKERS_MAX; i++) {
+        w->members[i] = (worker){.pool = w, .urgent_only = args->threads > 1 && i == 0};
+        TRY(thread_start(&w->members[i].handle, i == 0 ? "firn-flush" : "firn-compact",
+                         workers_thread, &w->members[i]));
+        w->started++;
+    }
+    *out = w;
+    w = NULL;
+out:
+    workers_free(w);
+    return st;
+}
+
+FIRN_INTERNAL void workers_wake(workers *w) {
+    mutex_lock(&w->guard);
+    w->wake_count++;
+    cond_broadcast(&w->changed);
+    mutex_unlock(&w->guard);
+}
+
+FIRN_INTERNAL bool workers_step(workers *w) {
+    uint64_t retry_ns = 0;
+    return w->args.run_one(w->args.context, false, &retry_ns);
+}
+
+FIRN_INTERNAL bool workers_are_threads(const workers *w) {
+    return w->started > 0;
+}
+
+FIRN_INTERNAL void workers_stop(workers *w) {
+    mutex_lock(&w->guard);
+    w->stopping = true;
+    cond_broadcast(&w->changed);
+    mutex_unlock(&w->guard);
+    for (uint32_t i = 0; i < w->started; i++)
+        thread_join(&w->members[i].handle);
+    w->started = 0;
+}
+
+FIRN_INTERNAL void workers_free(workers *w) {
+    if (!w)
+        return;
+    workers_stop(w);
+    cond_deinit(&w->changed);
+    mutex_deinit(&w->guard);
+    memory_free(w);
+}

@@ -1,0 +1,185 @@
+#include "db/config.h"
+
+#include <stdio.h>
+
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+
+#include "base/poison.h"
+
+#define MIB (1ull << 20)
+#define GIB (1ull << 30)
+
+/* `given` where set and in range, else the default. */
+typedef struct config_range {
+    const char *name;
+    uint64_t given, fallback, least, most;
+} config_range;
+
+static status config_number(const config_range *r, uint64_t *out) {
+    *out = r->given ? r->given : r->fallback;
+    if (r->given && (r->given < r->least || r->given > r->most))
+        return error_status(FIRN_INVALID_ARGUMENT, "option %s is %llu; it must be %llu to %llu",
+                            r->name, (unsigned long long)r->given, (unsigned long long)r->least,
+                            (unsigned long long)r->most);
+    return STATUS_OK;
+}
+
+static status config_number32(const config_range *r, uint32_t *out) {
+    uint64_t wide;
+    status st = config_number(r, &wide);
+    *out = (uint32_t)wide;
+    return st;
+}
+
+static status config_choice(const char *name, firn_choice given, bool fallback, bool *out) {
+    *out = given == FIRN_DEFAULT ? fallback : given == FIRN_YES;
+    if (given != FIRN_DEFAULT && given != FIRN_YES && given != FIRN_NO)
+        return error_status(FIRN_INVALID_ARGUMENT,
+                            "option %s is %d; it must be FIRN_DEFAULT, FIRN_YES or FIRN_NO", name,
+                            (int)given);
+    return STATUS_OK;
+}
+
+static uint64_t config_clamp(uint64_t value, uint64_t least, uint64_t most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+static status config_memory(const firn_options *o, db_config *c) {
+    status st = STATUS_OK;
+    uint64_t quarter = memory_total_bytes() / 4;
+    config_range memory = {"memory_bytes", o->memory_bytes, quarter < 64 * MIB ? 64 * MIB : quarter,
+                           MIB, UINT64_MAX - 1};
+    TRY(config_number(&memory, &c->memory_bytes));
+    config_range memtable = {"memtable_bytes", o->memtable_bytes,
+                             config_clamp(c->memory_bytes / 8, MIB, 64 * MIB), 64 << 10, GIB};
+    TRY(config_number(&memtable, &c->memtable_bytes));
+    c->cache_bytes = o->cache_bytes == FIRN_NONE ? 0
+                     : o->cache_bytes            ? o->cache_bytes
+                                                 : c->memory_bytes / 2;
+    c->disk_limit_bytes = o->disk_limit_bytes ? o->disk_limit_bytes : FIRN_NONE;
+out:
+    return st;
+}
+
+static status config_durability(const firn_options *o, db_config *c) {
+    status st = STATUS_OK;
+    if ((int)o->durability < FIRN_SYNC_DEFAULT || o->durability > FIRN_SYNC_MANUAL)
+        return error_status(FIRN_INVALID_ARGUMENT, "option durability has the unknown value %d",
+                            (int)o->durability);
+    c->durability = o->durability == FIRN_SYNC_DEFAULT ? FIRN_SYNC_INTERVAL : o->durability;
+    config_range interval = {"sync_interval_ms", o->sync_interval_ms, 1000, 1, 3600000};
+    TRY(config_number(&interval, &c->sync_interval_ms));
+    config_range bytes = {"sync_bytes", o->sync_bytes, MIB, 4096, UINT64_MAX - 1};
+    TRY(config_number(&bytes, &c->sync_bytes));
+    config_range commits = {"sync_commits", o->sync_commits, 100, 1, UINT64_MAX - 1};
+    TRY(config_number(&commits, &c->sync_commits));
+out:
+    return st;
+}
+
+static status config_opening(const firn_options *o, db_config *c) {
+    status st = STATUS_OK;
+    TRY(config_choice("create_if_missing", o->create_if_missing, true, &c->create_if_missing));
+    TRY(config_choice("error_if_exists", o->error_if_exists, false, &c->error_if_exists));
+    TRY(config_choice("read_only", o->read_only, false, &c->read_only));
+    if ((int)o->recovery < FIRN_RECOVERY_DEFAULT || o->recovery > FIRN_RECOVERY_LAST_GOOD) {
+        st = error_status(FIRN_INVALID_ARGUMENT, "option recovery has the unknown value %d",
+                          (int)o->recovery);
+        goto out;
+    }
+    c->last_good = o->recovery == FIRN_RECOVERY_LAST_GOOD;
+    if (o->comparator && (!o->comparator->name || !o->comparator->compare ||
+                          !*o->comparator->name || strlen(o->comparator->name) > 255)) {
+        st =
+            error_status(FIRN_INVALID_ARGUMENT,
+                         "option comparator needs a name of 1 to 255 bytes and a compare function");
+        goto out;
+    }
+    c->order = (key_order){o->comparator};
+    c->vfs = o->vfs ? o->vfs : firn_vfs_default();
+    c->clock = time_source_system();
+    c->on_event = o->on_event;
+    c->on_event_context = o->on_event_context;
+out:
+    return st;
+}
+
+static status config_tree(const firn_options *o, db_config *c) {
+    status st = STATUS_OK;
+    tree_options *t = &c->tree;
+    const uint32_t no_filter = UINT32_MAX;
+    config_range block = {"block_bytes", o->block_bytes, 4096, 256, MIB};
+    TRY(config_number32(&block, &t->block_bytes));
+    config_range restart = {"restart_interval", o->restart_interval, 16, 1, 1024};
+    TRY(config_number32(&restart, &t->restart_interval));
+    config_range filter = {"filter_bits_per_key",
+                           o->filter_bits_per_key == no_filter ? 1 : o->filter_bits_per_key, 10, 1,
+                           32};
+    TRY(config_number32(&filter, &t->filter_bits_per_key));
+    if (o->filter_bits_per_key == no_filter)
+        t->filter_bits_per_key = 0;
+    config_range file = {"file_bytes", o->file_bytes, 64 * MIB, 64 << 10, 4 * GIB};
+    TRY(config_number(&file, &t->file_bytes));
+    config_range base = {"level_base_bytes", o->level_base_bytes, 4 * c->memtable_bytes, 64 << 10,
+                         UINT64_MAX - 1};
+    TRY(config_number(&base, &t->level_base_bytes));
+    config_range fanout = {"level_fanout", o->level_fanout, 10, 2, 100};
+    TRY(config_number32(&fanout, &t->level_fanout));
+    config_range trigger = {"l0_compaction_trigger", o->l0_compaction_trigger, 4, 1, 1000};
+    TRY(config_number32(&trigger, &t->l0_trigger));
+    config_range slow = {"l0_slowdown_trigger", o->l0_slowdown_trigger, 2 * t->l0_trigger,
+                         t->l0_trigger, 10000};
+    TRY(config_number32(&slow, &t->l0_slowdown));
+    config_range stop = {"l0_stop_trigger", o->l0_stop_trigger, 2 * t->l0_slowdown,
+                         t->l0_slowdown + 1, 100000};
+    TRY(config_number32(&stop, &t->l0_stop));
+    t->codec = CODEC_NONE;
+out:
+    return st;
+}
+
+FIRN_INTERNAL status db_config_derive(const firn_options *options, db_config *out) {
+    status st = STATUS_OK;
+    firn_options o = FIRN_OPTIONS_INIT;
+    *out = (db_config){0};
+    if (options && (options->size == 0 || options->size > sizeof o)) {
+        st = error_status(FIRN_INVALID_ARGUMENT,
+                          "firn_options.size is %zu; set the struct up with FIRN_OPTIONS_INIT",
+                          options->size);
+        goto out;
+    }
+    if (options)
+        memcpy(&o, options, options->size);
+    TRY(config_memory(&o, out));
+    TRY(config_durability(&o, out));
+    TRY(config_opening(&o, out));
+    TRY(config_tree(&o, out));
+    uint32_t cores = memory_cpu_count();
+    config_range threads = {"threads", o.threads, cores < 2 ? 2 : cores > 64 ? 64 : cores, 1, 64};
+    TRY(config_number32(&threads, &out->threads));
+out:
+    return st;
+}
+
+FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
+    event e = event_begin(events, "options");
+    event_u64(&e, "memory_bytes", c->memory_bytes);
+    event_u64(&e, "memtable_bytes", c->memtable_bytes);
+    event_u64(&e, "cache_bytes", c->cache_bytes);
+    event_u64(&e, "disk_limit_bytes", c->disk_limit_bytes);
+    event_u64(&e, "threads", c->threads);
+    event_u64(&e, "durability", (uint64_t)c->durability);
+    event_u64(&e, "block_bytes", c->tree.block_bytes);
+    event_u64(&e, "filter_bits_per_key", c->tree.filter_bits_per_key);
+    event_u64(&e, "file_bytes", c->tree.file_bytes);
+    event_u64(&e, "level_base_bytes", c->tree.level_base_bytes);
+    event_u64(&e, "level_fanout", c->tree.level_fanout);
+    event_string(&e, "reason",
+                 "unset options: memory 1/4 of RAM, memtable 1/8 and cache 1/2 of it, level base 4 "
+                 "memtables");
+    event_end(&e);
+}
+
+#undef MIB
+#undef GIB

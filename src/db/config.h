@@ -1,0 +1,34 @@
+/* db/config.h - the options of an open database, validated and with every default filled in.
+ *
+ * What was derived, and from what, goes to the event log. */
+#ifndef FIRN_DB_CONFIG_H
+#define FIRN_DB_CONFIG_H
+
+#include "compaction/tree_options.h"
+#include "firn/options.h"
+#include "format/key.h"
+#include "platform/clock.h"
+#include "util/event_log.h"
+
+typedef struct db_config {
+    uint64_t memory_bytes;
+    uint64_t memtable_bytes;
+    uint64_t cache_bytes;      /* 0: no block cache */
+    uint64_t disk_limit_bytes; /* UINT64_MAX: none */
+    uint32_t threads;          /* 0 only in tests: background work is stepped by hand */
+    firn_durability durability;
+    uint64_t sync_interval_ms, sync_bytes, sync_commits;
+    bool create_if_missing, error_if_exists, read_only, last_good;
+    key_order order;
+    const firn_vfs *vfs;
+    const time_source *clock;
+    firn_event_callback on_event;
+    void *on_event_context;
+    tree_options tree;
+    uint64_t log_segment_first, log_segment_max; /* tests make logs turn over quickly */
+} db_config;
+
+/* INVALID_ARGUMENT names the option and its range. `options` may be NULL. */
+FIRN_INTERNAL NODISCARD status db_config_derive(const firn_options *options, db_config *out);
+FIRN_INTERNAL void db_config_report(const db_config *config, event_log *events);
+#endif

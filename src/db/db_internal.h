@@ -1,0 +1,113 @@
+/* db/db_internal.h - the state of an open database; for this folder and its tests.
+ *
+ * Lock order (docs/locking.md): commit.guard -> background.guard -> version set's install, state ->
+ * leaves (snapshots, log, cache shards, event log, workers). */
+#ifndef FIRN_DB_DB_INTERNAL_H
+#define FIRN_DB_DB_INTERNAL_H
+
+#include "compaction/jobs.h"
+#include "compaction/workers.h"
+#include "db/counters.h"
+#include "db/db.h"
+#include "platform/thread.h"
+
+typedef struct commit_request commit_request;
+
+/* The active memtable of a keyspace as the commit leader knows it; forgotten at each seal. */
+typedef struct commit_target {
+    uint32_t keyspace;
+    memtable *table;
+} commit_target;
+
+#define COMMIT_TARGETS_MAX 64
+
+typedef struct commit_queue {
+    mutex guard;
+    commit_request *head, *tail; /* guarded: waiting writers, the leader first */
+
+    /* Owned by the leader: whoever is first in the queue. */
+    commit_target targets[COMMIT_TARGETS_MAX];
+    uint32_t target_count;
+    uint64_t delay_debt_ns;    /* owed for writing while L0 is full */
+    uint64_t unsynced_commits; /* for FIRN_SYNC_EVERY_COMMITS */
+    seqno last_sequence;       /* given out */
+} commit_queue;
+
+typedef struct background {
+    mutex guard;
+    cond changed; /* broadcast after every job, state change and at closing */
+    status last;  /* guarded: OK, or why the last job failed */
+    uint64_t retry_at_ns;
+    uint32_t flushes_running, compactions_running, others_running; /* guarded */
+    bool paused;            /* guarded: no new automatic compactions */
+    bool closing;           /* guarded */
+    uint64_t next_keyspace; /* guarded: round robin of the picker */
+} background;
+
+struct firn_db {
+    /* --- set at open, never changes --- */
+    db_config config;
+    char *directory;
+    int64_t process;
+    void *lock; /* NULL when read-only */
+    event_log *events;
+    cache *blocks; /* NULL: no block cache */
+    table_cache *tables;
+    wal_writer *log;  /* NULL when read-only */
+    workers *workers; /* NULL when read-only */
+    snapshot_registry snapshots;
+    graveyard grave;
+    job_env jobs;
+    uint64_t recovered_records, recovered_bytes, torn_bytes;
+    thread syncer; /* with FIRN_SYNC_INTERVAL */
+    bool has_syncer;
+
+    /* --- replaced by refresh of a read-only database under refresh_guard, else constant --- */
+    mutex refresh_guard;
+    version_set *versions;
+
+    /* --- atomic --- */
+    atomic_u64 visible;    /* newest sequence readers may see; stored by the leader (release) */
+    atomic_u64 applied;    /* log position below which all records are in memtables */
+    atomic_u32 poisoned;   /* a firn_status: why no write is possible until the next open */
+    atomic_u32 l0_tables;  /* most of any keyspace */
+    atomic_u64 disk_bytes; /* tables, as of the last job */
+    atomic_u64 iterators, pinned_values;
+
+    commit_queue commit;
+    background background;
+    counters counters;
+};
+
+/* --- background.c --- */
+FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t *retry_ns);
+FIRN_INTERNAL void background_wake(void *context);
+/* Waits until a job ends (threads) or does one piece of work (stepper). With threads the caller
+ * holds background.guard; the stepper is called without. False: nothing can move any more. */
+FIRN_INTERNAL bool background_wait_locked(firn_db *db);
+FIRN_INTERNAL bool background_is_closing(void *context);
+/* Refreshes the hints writers pace themselves by. */
+FIRN_INTERNAL void background_note_tree(firn_db *db);
+FIRN_INTERNAL NODISCARD status background_flush_one(firn_db *db, bool *found);
+
+/* --- commit.c --- */
+/* Seals every non-empty active memtable, waiting for room, as one step of the commit order. */
+FIRN_INTERNAL NODISCARD status commit_seal_all(firn_db *db);
+FIRN_INTERNAL status commit_poison(firn_db *db, status why, const char *consequence);
+FIRN_INTERNAL NODISCARD status commit_check_writable(firn_db *db);
+
+/* --- close.c --- */
+/* Frees everything; makes nothing durable. */
+FIRN_INTERNAL void db_discard(firn_db *db);
+
+/* --- recovery.c --- */
+FIRN_INTERNAL NODISCARD status recovery_run(firn_db *db);
+FIRN_INTERNAL NODISCARD status recovery_load_read_only(firn_db *db, version_set **out,
+                                                       seqno *visible);
+
+/* --- read.c --- */
+FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace);
+/* The bytes of a large value: `origin` is its table, NULL for the log. */
+FIRN_INTERNAL NODISCARD status db_large_map(firn_db *db, table *origin, slice encoded, slice *value,
+                                            void **pin, void (**unpin)(void *pin));
+#endif

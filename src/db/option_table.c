@@ -1,0 +1,174 @@
+/* Options by name: one table serves the tool's `-o name=value`, its list, and the docs. */
+
+#include "db/option_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "platform/error_detail.h"
+
+#include "base/poison.h"
+
+typedef enum option_type {
+    OPTION_U64,
+    OPTION_U32,
+    OPTION_CHOICE,
+    OPTION_DURABILITY,
+    OPTION_RECOVERY
+} option_type;
+
+typedef struct option_row {
+    option_type type;
+    size_t offset;
+    firn_option_info info;
+} option_row;
+
+#define OPTION_ROW(kind, field, type_text, default_text, effect_text) \
+    {                                                                 \
+        kind, offsetof(firn_options, field), {                        \
+#field, type_text, default_text, effect_text              \
+        }                                                             \
+    }
+
+static const char *const option_durability_words[] = {"default",     "every-commit",  "interval",
+                                                      "every-bytes", "every-commits", "manual",
+                                                      NULL};
+static const char *const option_recovery_words[] = {"default", "strict", "last-good", NULL};
+
+static const option_row option_rows[] = {
+    OPTION_ROW(OPTION_U64, memory_bytes, "bytes", "25% of RAM, at least 64M",
+               "One budget for memtables, block cache, indexes and filters."),
+    OPTION_ROW(OPTION_DURABILITY, durability,
+               "every-commit|interval|every-bytes|every-commits|manual", "interval",
+               "When the log is forced to stable storage."),
+    OPTION_ROW(OPTION_U64, disk_limit_bytes, "bytes|none", "none",
+               "Writes answer NO_SPACE when the database would grow beyond it."),
+    OPTION_ROW(OPTION_U32, threads, "1..64", "cores available, at least 2",
+               "Background threads for flush and compaction."),
+    OPTION_ROW(OPTION_CHOICE, create_if_missing, "yes|no", "yes", "Create the database on open."),
+    OPTION_ROW(OPTION_CHOICE, error_if_exists, "yes|no", "no", "Refuse to open an existing one."),
+    OPTION_ROW(OPTION_CHOICE, read_only, "yes|no", "no",
+               "Take no lock and write nothing; works beside a live writer."),
+    OPTION_ROW(OPTION_RECOVERY, recovery, "strict|last-good", "strict",
+               "What to do when durable log bytes are damaged: refuse, or keep the good prefix."),
+    OPTION_ROW(OPTION_U64, sync_interval_ms, "1..3600000", "1000",
+               "With durability=interval: longest time a write stays unsynced."),
+    OPTION_ROW(OPTION_U64, sync_bytes, "bytes, at least 4K", "1M",
+               "With durability=every-bytes: unsynced log bytes that start a sync."),
+    OPTION_ROW(OPTION_U64, sync_commits, "number", "100",
+               "With durability=every-commits: unsynced commits that start a sync."),
+    OPTION_ROW(OPTION_U64, memtable_bytes, "64K..1G", "memory_bytes/8, 1M..64M",
+               "Size at which a memtable is sealed and flushed to a table."),
+    OPTION_ROW(OPTION_U64, cache_bytes, "bytes|none", "memory_bytes/2",
+               "Block cache; none reads every block from the file."),
+    OPTION_ROW(OPTION_U32, block_bytes, "256..1M", "4096", "Data block size aimed at."),
+    OPTION_ROW(OPTION_U32, restart_interval, "1..1024", "16",
+               "Keys between restart points of a block: fewer compress better, more seek faster."),
+    OPTION_ROW(OPTION_U32, filter_bits_per_key, "1..32|none", "10",
+               "Bloom filter bits per key: about 1 % false positives at 10."),
+    OPTION_ROW(OPTION_U64, file_bytes, "64K..4G", "64M", "Table size aimed at below L0."),
+    OPTION_ROW(OPTION_U64, level_base_bytes, "bytes, at least 64K", "4 x memtable_bytes",
+               "Size of the first level below L0."),
+    OPTION_ROW(OPTION_U32, level_fanout, "2..100", "10", "Each level's size over the one above."),
+    OPTION_ROW(OPTION_U32, l0_compaction_trigger, "1..1000", "4",
+               "L0 tables that start a compaction."),
+    OPTION_ROW(OPTION_U32, l0_slowdown_trigger, "number", "2 x l0_compaction_trigger",
+               "L0 tables from which writes are slowed down."),
+    OPTION_ROW(OPTION_U32, l0_stop_trigger, "number", "2 x l0_slowdown_trigger",
+               "L0 tables at which writes wait."),
+};
+
+#undef OPTION_ROW
+
+#define OPTION_ROW_COUNT (sizeof option_rows / sizeof *option_rows)
+
+FIRN_INTERNAL bool option_table_at(size_t position, firn_option_info *out) {
+    if (position >= OPTION_ROW_COUNT)
+        return false;
+    *out = option_rows[position].info;
+    return true;
+}
+
+static bool option_parse_number(const char *text, uint64_t *out) {
+    static const char suffixes[] = "KMGT";
+    char *end;
+    if (strcmp(text, "none") == 0) {
+        *out = FIRN_NONE;
+        return true;
+    }
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno == ERANGE)
+        return false;
+    const char *suffix = *end ? strchr(suffixes, *end & ~0x20) : NULL;
+    if (*end && (!suffix || !*suffix))
+        return false;
+    unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
+    if (suffix && end[1] && strcmp(end + 1, "B") != 0 && strcmp(end + 1, "iB") != 0)
+        return false;
+    *out = (uint64_t)number << shift;
+    return *out >> shift == number;
+}
+
+static bool option_parse_word(const char *text, const char *const *words, int *out) {
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool option_store(const option_row *row, const char *text, void *field) {
+    static const char *const choice_words[] = {"default", "yes", "no", NULL};
+    uint64_t number = 0;
+    int word = 0;
+    switch (row->type) {
+    case OPTION_U64:
+        if (!option_parse_number(text, &number))
+            return false;
+        memcpy(field, &number, sizeof number);
+        return true;
+    case OPTION_U32: {
+        bool good = option_parse_number(text, &number);
+        uint32_t narrow = number == FIRN_NONE ? UINT32_MAX : (uint32_t)number;
+        memcpy(field, &narrow, sizeof narrow);
+        return good && (number == FIRN_NONE || number < UINT32_MAX);
+    }
+    case OPTION_CHOICE:
+        if (!option_parse_word(text, choice_words, &word))
+            return false;
+        *(firn_choice *)field = (firn_choice)word;
+        return true;
+    case OPTION_DURABILITY:
+        if (!option_parse_word(text, option_durability_words, &word))
+            return false;
+        *(firn_durability *)field = (firn_durability)word;
+        return true;
+    default:
+        if (!option_parse_word(text, option_recovery_words, &word))
+            return false;
+        *(firn_recovery *)field = (firn_recovery)word;
+        return true;
+    }
+}
+
+FIRN_INTERNAL status option_table_set(firn_options *options, const char *name, const char *value) {
+    for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
+        const option_row *row = &option_rows[i];
+        if (strcmp(row->info.name, name) != 0)
+            continue;
+        firn_options changed = *options;
+        if (!option_store(row, value, (char *)&changed + row->offset))
+            return error_status(FIRN_INVALID_ARGUMENT, "option %s cannot be '%s'; it takes %s",
+                                name, value, row->info.type);
+        *options = changed;
+        return STATUS_OK;
+    }
+    return error_status(FIRN_INVALID_ARGUMENT, "there is no option '%s'; 'firn options' lists them",
+                        name);
+}
+#undef OPTION_ROW_COUNT

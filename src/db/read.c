@@ -1,0 +1,216 @@
+/* Point reads: active memtable, sealed ones newest first, L0 newest first, then one table per
+ * level. The first version found with a sequence the reader may see is the answer, for newer ones
+ * lie in front of older. */
+#include "db/db_internal.h"
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+#include "util/hash.h"
+#include "wal/wal_large.h"
+
+#include "base/poison.h"
+
+FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace_id) {
+    if (!db->config.read_only)
+        return version_set_view(db->versions, keyspace_id);
+    mutex_lock(&db->refresh_guard);
+    read_view *view = version_set_view(db->versions, keyspace_id);
+    mutex_unlock(&db->refresh_guard);
+    return view;
+}
+
+/* --- the search --- */
+
+typedef struct read_search {
+    firn_db *db;
+    const read_view *view;
+    internal_key seek;
+    uint64_t hash; /* of the user key */
+    table_read_args args;
+    lookup found;
+    table *origin; /* of a large value; referenced */
+} read_search;
+
+static status read_from_table(read_search *s, const table_meta *meta) {
+    status st = STATUS_OK;
+    table *t = NULL;
+    table_get_trace trace = {0};
+    TRY(table_cache_get(s->db->tables, &meta->where, s->view->order, &t));
+    st = table_get(t, s->seek, s->hash, &s->args, &trace, &s->found);
+    if (trace.filter_checked)
+        counters_add(&s->db->counters, COUNT_FILTER_CHECKED, 1);
+    if (trace.filter_negative)
+        counters_add(&s->db->counters, COUNT_FILTER_USEFUL, 1);
+    if (s->found.found && s->found.kind == OP_PUT_LARGE) {
+        s->origin = t;
+        t = NULL;
+    }
+out:
+    table_unref(t);
+    return st;
+}
+
+static bool read_table_may_hold(const read_search *s, const table_meta *meta) {
+    user_key key = internal_key_user(s->seek);
+    return key_order_compare_user(s->view->order, key, internal_key_user(meta->smallest)) >= 0 &&
+           key_order_compare_user(s->view->order, key, internal_key_user(meta->largest)) <= 0;
+}
+
+static status read_from_tables(read_search *s) {
+    status st = STATUS_OK;
+    const version *v = s->view->version;
+    s->hash = hash64(s->seek.s.data, s->seek.s.size - KEY_TRAILER_BYTES);
+    for (uint32_t i = 0; i < v->levels[0].count; i++) {
+        if (!read_table_may_hold(s, v->levels[0].tables[i]))
+            continue;
+        TRY(read_from_table(s, v->levels[0].tables[i]));
+        if (s->found.found)
+            goto out;
+    }
+    for (uint32_t level = 1; level < LEVEL_COUNT; level++) {
+        if (v->levels[level].count == 0)
+            continue;
+        uint32_t i = version_level_find(v, level, s->seek);
+        if (i == v->levels[level].count || !read_table_may_hold(s, v->levels[level].tables[i]))
+            continue;
+        TRY(read_from_table(s, v->levels[level].tables[i]));
+        if (s->found.found)
+            goto out;
+    }
+out:
+    return st;
+}
+
+static status read_search_run(read_search *s) {
+    memtable_get(s->view->active, s->seek, &s->found);
+    for (uint32_t i = 0; i < s->view->sealed_count && !s->found.found; i++)
+        memtable_get(s->view->sealed[i], s->seek, &s->found);
+    return s->found.found ? STATUS_OK : read_from_tables(s);
+}
+
+/* --- the value --- */
+
+FIRN_INTERNAL status db_large_map(firn_db *db, table *origin, slice encoded, slice *value,
+                                  void **pin, void (**unpin)(void *pin)) {
+    large_ref ref;
+    if (!large_ref_decode(encoded, &ref) || (ref.place == LARGE_IN_TABLE) != (origin != NULL))
+        return error_status(FIRN_CORRUPTION,
+                            "%s: malformed reference to a large value; run 'firn verify'",
+                            db->directory);
+    return origin ? table_large_map(origin, &ref, value, pin, unpin)
+                  : wal_large_map(db->config.vfs, db->directory, &ref, value, pin, unpin);
+}
+
+/* Whether a pin keeps the database open: heap copies do not. */
+static void read_value_pin(firn_db *db, firn_value *out, slice value, void *pin,
+                           void (*unpin)(void *pin)) {
+    out->data = value.data;
+    out->size = value.size;
+    out->pin = pin;
+    out->unpin = unpin;
+    out->owner = db;
+    /* relaxed: firn_close, the only reader, may not run beside a read. */
+    atomic_u64_add(&db->pinned_values, 1, memory_order_relaxed);
+}
+
+static status read_value_copy(firn_db *db, firn_value *out, slice value) {
+    uint8_t *bytes = out->inline_bytes;
+    if (value.size > sizeof out->inline_bytes) {
+        bytes = memory_new(value.size);
+        if (!bytes)
+            return error_status(FIRN_NO_MEMORY, "%s: no memory for a value of %zu bytes",
+                                db->directory, value.size);
+        out->pin = bytes;
+        out->unpin = memory_free;
+    }
+    slice_copy_to(value, bytes);
+    out->data = bytes;
+    out->size = value.size;
+    return STATUS_OK;
+}
+
+/* Memtable values are copied (a pin would hold the whole memtable), larger ones of tables pin their
+ * block. */
+static status read_value_out(read_search *s, firn_value *out) {
+    slice value = s->found.value;
+    if (s->found.kind == OP_PUT_LARGE) {
+        void *pin;
+        void (*unpin)(void *pin);
+        status st = db_large_map(s->db, s->origin, s->found.value, &value, &pin, &unpin);
+        if (status_is_ok(st))
+            read_value_pin(s->db, out, value, pin, unpin);
+        return st;
+    }
+    if (!s->found.unpin || value.size <= sizeof out->inline_bytes)
+        return read_value_copy(s->db, out, value);
+    read_value_pin(s->db, out, value, s->found.pin, s->found.unpin);
+    s->found.pin = NULL;
+    s->found.unpin = NULL;
+    return STATUS_OK;
+}
+
+static void read_value_clear(firn_value *out) {
+    out->data = out->inline_bytes;
+    out->size = 0;
+    out->pin = NULL;
+    out->unpin = NULL;
+    out->owner = NULL;
+}
+
+FIRN_INTERNAL void db_value_release(firn_value *value) {
+    if (value->unpin)
+        value->unpin(value->pin);
+    if (value->owner) /* relaxed: as in read_value_pin. */
+        atomic_u64_sub(&value->owner->pinned_values, 1, memory_order_relaxed);
+    read_value_clear(value);
+}
+
+FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_options *options,
+                            slice key, firn_value *out) {
+    status st = STATUS_OK;
+    seek_key seek = {0};
+    read_search s = {.db = db, .args = {.fill_cache = true}};
+    read_value_clear(out);
+    counters_add(&db->counters, COUNT_GETS, 1);
+    /* The view first, then the sequence: whatever is visible by now and not in this view came
+     * later. */
+    read_view *view = db_view(db, keyspace_id);
+    if (!view)
+        return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", db->directory,
+                            keyspace_id);
+    /* acquire: pairs with the commit leader's release. */
+    seqno sequence = options && options->snapshot
+                         ? options->snapshot->sequence
+                         : atomic_u64_load(&db->visible, memory_order_acquire);
+    if (options && options->fill_cache == FIRN_NO)
+        s.args.fill_cache = false;
+    s.view = view;
+    TRY(seek_key_init(&seek, user_key_of(key), sequence));
+    s.seek = seek.key;
+    TRY(read_search_run(&s));
+    if (!s.found.found || s.found.kind == OP_DELETE) {
+        st = status_of(FIRN_NOT_FOUND, "key");
+        goto out;
+    }
+    TRY(read_value_out(&s, out));
+    counters_add(&db->counters, COUNT_GETS_FOUND, 1);
+out:
+    lookup_release(&s.found);
+    table_unref(s.origin);
+    seek_key_deinit(&seek);
+    read_view_unref(view);
+    return st;
+}
+
+/* --- snapshots --- */
+
+FIRN_INTERNAL status db_snapshot_new(firn_db *db, const firn_snapshot **out) {
+    return snapshot_take(&db->snapshots, time_wall_ms(db->config.clock), out);
+}
+
+FIRN_INTERNAL void db_snapshot_release(firn_db *db, const firn_snapshot *snapshot) {
+    snapshot_drop(&db->snapshots, snapshot);
+}
+
+FIRN_INTERNAL uint64_t db_snapshot_sequence(const firn_snapshot *snapshot) {
+    return snapshot->sequence;
+}

@@ -1,0 +1,388 @@
+/* From the files of a directory to memtables and a version: what firn_open does.
+ * docs/architecture.md has the order of steps and what each protects. */
+#include <stdio.h>
+
+#include "db/db_internal.h"
+#include "format/file_name.h"
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+#include "wal/wal_recovery.h"
+
+#include "base/poison.h"
+
+#define RECOVERY_SEGMENTS_MAX  4 /* replayed; more are flushed, so that logs do not pile up */
+#define RECOVERY_KEYSPACES_MAX 64
+
+/* --- the tables of the manifest are there, with their sizes --- */
+
+static status recovery_check_table(firn_db *db, const table_meta *meta) {
+    char path[FILE_PATH_BYTES];
+    uint64_t bytes;
+    bool is_directory;
+    file_path(path, db->directory, FILE_TABLE, meta->where.number);
+    status st = vfs_stat(db->config.vfs, path, &bytes, &is_directory);
+    if (status_is(st, FIRN_NOT_FOUND))
+        return error_status(FIRN_CORRUPTION,
+                            "%s: missing, but the manifest lists it; run 'firn verify'", path);
+    if (status_is_ok(st) && bytes != meta->where.file_bytes)
+        return error_status(FIRN_CORRUPTION,
+                            "%s: has %llu bytes, the manifest says %llu (offset %llu); run "
+                            "'firn verify'",
+                            path, (unsigned long long)bytes,
+                            (unsigned long long)meta->where.file_bytes, (unsigned long long)bytes);
+    return st;
+}
+
+static status recovery_check_tables(firn_db *db, version_set *versions) {
+    status st = STATUS_OK;
+    uint32_t ids[RECOVERY_KEYSPACES_MAX];
+    uint32_t count = version_set_keyspaces(versions, ids, RECOVERY_KEYSPACES_MAX);
+    for (uint32_t k = 0; k < count; k++) {
+        read_view *view = version_set_view(versions, ids[k]);
+        for (uint32_t level = 0; level < LEVEL_COUNT && status_is_ok(st); level++) {
+            const version_level *l = &view->version->levels[level];
+            for (uint32_t i = 0; i < l->count && status_is_ok(st); i++)
+                st = recovery_check_table(db, l->tables[i]);
+        }
+        read_view_unref(view);
+        TRY(st);
+    }
+out:
+    return st;
+}
+
+/* --- replay --- */
+
+typedef struct recovery_replay {
+    firn_db *db;
+    version_set *versions;
+    bool may_flush;                                /* a read-only open keeps everything in memory */
+    seqno flushed_through[RECOVERY_KEYSPACES_MAX]; /* by position in `ids` */
+    uint32_t ids[RECOVERY_KEYSPACES_MAX];
+    uint32_t keyspace_count;
+    bool wants_flush; /* a memtable is full; flushed behind the batch, which must not be cut in two
+                       */
+} recovery_replay;
+
+static status recovery_flush_all(recovery_replay *r) {
+    status st = STATUS_OK;
+    bool found = true;
+    for (uint32_t i = 0; i < r->keyspace_count; i++) {
+        TRY(version_set_seal(r->versions, r->ids[i]));
+        do
+            TRY(background_flush_one(r->db, &found));
+        while (found);
+    }
+out:
+    return st;
+}
+
+static status recovery_insert(recovery_replay *r, const batch_op *op, seqno sequence,
+                              uint64_t position) {
+    status st = STATUS_OK;
+    uint32_t k = 0;
+    while (k < r->keyspace_count && r->ids[k] != op->keyspace)
+        k++;
+    if (k == r->keyspace_count)
+        return error_status(FIRN_CORRUPTION,
+                            "%s: the log writes to keyspace %u, which does not "
+                            "exist",
+                            r->db->directory, op->keyspace);
+    if (sequence <= r->flushed_through[k])
+        return STATUS_OK; /* in tables already */
+    memtable *active = version_set_active(r->versions, op->keyspace);
+    if (memtable_entries(active) == 0)
+        version_set_note_log_start(r->versions, op->keyspace, position);
+    TRY(memtable_add(active, sequence, op->kind, op->key, op->value));
+    if (r->may_flush && memtable_bytes(active) >= r->db->config.memtable_bytes)
+        r->wants_flush = true;
+out:
+    return st;
+}
+
+static status recovery_on_batch(void *context, seqno first, uint32_t count, slice ops,
+                                uint64_t position) {
+    status st = STATUS_OK;
+    recovery_replay *r = context;
+    batch_op op;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!batch_op_decode(&ops, &op))
+            return error_status(FIRN_CORRUPTION, "%s: malformed batch %llu in the log",
+                                r->db->directory, (unsigned long long)first);
+        TRY(recovery_insert(r, &op, first + i, position));
+    }
+    version_set_note_sequence(r->versions, first + count - 1);
+    if (r->wants_flush) {
+        r->wants_flush = false;
+        /* Readers of the snapshot list see everything replayed so far. release: pairs with their
+         * acquire. */
+        atomic_u64_store(&r->db->visible, first + count - 1, memory_order_release);
+        TRY(recovery_flush_all(r));
+    }
+out:
+    return st;
+}
+
+/* The first pass only finds out where the log ends and that it is sound. */
+static status recovery_skip_batch(void *context, seqno first, uint32_t count, slice ops,
+                                  uint64_t position) {
+    (void)context;
+    (void)first;
+    (void)count;
+    (void)ops;
+    (void)position;
+    return STATUS_OK;
+}
+
+static void recovery_begin_replay(recovery_replay *r) {
+    r->keyspace_count = version_set_keyspaces(r->versions, r->ids, RECOVERY_KEYSPACES_MAX);
+    for (uint32_t i = 0; i < r->keyspace_count; i++)
+        r->flushed_through[i] = version_set_flushed_through(r->versions, r->ids[i]);
+}
+
+static wal_recovery_args recovery_wal_args(const firn_db *db, recovery_replay *replay) {
+    version_set_facts facts;
+    version_set_get_facts(replay->versions, &facts);
+    wal_recovery_args args = {.vfs = db->config.vfs,
+                              .directory = db->directory,
+                              .floor_segment = facts.log_floor_segment,
+                              .floor_position = facts.log_floor_position,
+                              .clean_end = facts.clean_end,
+                              .last_good = db->config.last_good,
+                              .beside_writer = db->config.read_only,
+                              .on_batch = recovery_on_batch,
+                              .context = replay};
+    memcpy(args.database, facts.database, sizeof args.database);
+    return args;
+}
+
+/* --- a fresh log behind the old one --- */
+
+static status recovery_start_log(firn_db *db, const wal_recovery *found) {
+    version_set_facts facts;
+    version_set_get_facts(db->versions, &facts);
+    wal_writer_args args = {.vfs = db->config.vfs,
+                            .directory = db->directory,
+                            .next_segment = found->next_segment,
+                            .predecessor = found->end_segment,
+                            .predecessor_cut = found->end_offset,
+                            .position = found->end_position,
+                            .next_sequence = facts.last_sequence + 1,
+                            .segment_bytes_first = db->config.log_segment_first,
+                            .segment_bytes_max = db->config.log_segment_max,
+                            .older = found->segments,
+                            .older_count = found->segment_count};
+    memcpy(args.database, facts.database, sizeof args.database);
+    boot_id_read(args.boot_id);
+    return wal_writer_new(&args, &db->log);
+}
+
+/* --- what does not belong here any more --- */
+
+typedef struct recovery_orphans {
+    firn_db *db;
+    uint64_t manifest_number;
+    uint64_t removed;
+} recovery_orphans;
+
+static bool recovery_table_is_live(firn_db *db, uint64_t number) {
+    uint32_t ids[RECOVERY_KEYSPACES_MAX];
+    uint32_t count = version_set_keyspaces(db->versions, ids, RECOVERY_KEYSPACES_MAX);
+    bool live = false;
+    for (uint32_t k = 0; k < count && !live; k++) {
+        read_view *view = version_set_view(db->versions, ids[k]);
+        for (uint32_t level = 0; level < LEVEL_COUNT && !live; level++)
+            live = version_find_table(view->version, level, number) != NULL;
+        read_view_unref(view);
+    }
+    return live;
+}
+
+static int recovery_judge_file(void *context, const char *name) {
+    recovery_orphans *o = context;
+    char path[FILE_PATH_BYTES];
+    uint64_t number = 0;
+    bool orphan = false;
+    switch (file_name_parse(name, &number)) {
+    case FILE_TEMPORARY:
+        orphan = true;
+        break;
+    case FILE_TABLE:
+        version_set_note_file_number(o->db->versions, number);
+        orphan = !recovery_table_is_live(o->db, number);
+        break;
+    case FILE_MANIFEST:
+        version_set_note_file_number(o->db->versions, number);
+        orphan = number != o->manifest_number;
+        break;
+    default:
+        break;
+    }
+    if (orphan) {
+        snprintf(path, sizeof path, "%s/%s", o->db->directory, name);
+        o->removed += status_is_ok(vfs_remove(o->db->config.vfs, path));
+    }
+    return 0;
+}
+
+static status recovery_remove_orphans(firn_db *db, const wal_recovery *found) {
+    char path[FILE_PATH_BYTES];
+    version_set_facts facts;
+    version_set_get_facts(db->versions, &facts);
+    recovery_orphans o = {db, facts.manifest_number, 0};
+    status st = vfs_list(db->config.vfs, db->directory, recovery_judge_file, &o);
+    for (size_t i = 0; i < found->dead_count && status_is_ok(st); i++) {
+        file_path(path, db->directory, FILE_LOG, found->dead[i]);
+        o.removed += status_is_ok(vfs_remove(db->config.vfs, path));
+    }
+    event e = event_begin(db->events, "orphans");
+    event_u64(&e, "removed", o.removed);
+    event_end(&e);
+    return st;
+}
+
+static void recovery_report(firn_db *db, const wal_recovery *found, uint64_t started_ns) {
+    db->recovered_records = found->records;
+    db->recovered_bytes = found->bytes;
+    db->torn_bytes = found->torn_bytes;
+    event e = event_begin(db->events, "recovery");
+    event_u64(&e, "segments", found->segment_count);
+    event_u64(&e, "records", found->records);
+    event_u64(&e, "bytes", found->bytes);
+    event_u64(&e, "torn_bytes", found->torn_bytes);
+    event_u64(&e, "last_sequence", found->last_sequence);
+    if (found->damage.size)
+        event_bytes(&e, "given_up", buf_slice(&found->damage));
+    event_u64(&e, "micros", (time_monotonic_ns(db->config.clock) - started_ns) / 1000);
+    event_end(&e);
+}
+
+/* The sequence readers start with. */
+static seqno recovery_publish(firn_db *db, version_set *versions) {
+    version_set_facts facts;
+    version_set_get_facts(versions, &facts);
+    db->commit.last_sequence = facts.last_sequence;
+    /* release: pairs with readers' acquire. */
+    atomic_u64_store(&db->visible, facts.last_sequence, memory_order_release);
+    return facts.last_sequence;
+}
+
+/* Before anything that was read is built upon - flushed, acknowledged again - it is made durable:
+ * after a failed sync the page cache may show bytes that the disk lacks. */
+static status recovery_secure_log(recovery_replay *replay) {
+    status st = STATUS_OK;
+    wal_recovery found = {0};
+    version_set_facts facts;
+    version_set_get_facts(replay->versions, &facts);
+    wal_recovery_args args = recovery_wal_args(replay->db, replay);
+    args.on_batch = recovery_skip_batch;
+    TRY(wal_recover(&args, &found));
+    if (found.end_position > facts.clean_end)
+        TRY(wal_recovery_write_back(&args, &found));
+out:
+    wal_recovery_deinit(&found);
+    return st;
+}
+
+FIRN_INTERNAL status recovery_run(firn_db *db) {
+    status st = STATUS_OK;
+    wal_recovery found = {0};
+    recovery_replay replay = {.db = db, .versions = db->versions, .may_flush = true};
+    uint64_t started_ns = time_monotonic_ns(db->config.clock);
+    TRY(recovery_check_tables(db, db->versions));
+    TRY(recovery_secure_log(&replay));
+    recovery_begin_replay(&replay);
+    wal_recovery_args args = recovery_wal_args(db, &replay);
+    TRY(wal_recover(&args, &found));
+    recovery_publish(db, db->versions);
+    TRY(recovery_start_log(db, &found));
+    /* release: pairs with the acquire in flush jobs. */
+    atomic_u64_store(&db->applied, found.end_position, memory_order_release);
+    db->jobs.log = db->log;
+    /* Only now, when no file of the database was found missing, may files be removed. */
+    TRY(recovery_remove_orphans(db, &found));
+    if (found.segment_count > RECOVERY_SEGMENTS_MAX)
+        TRY(recovery_flush_all(&replay));
+    background_note_tree(db);
+    recovery_report(db, &found, started_ns);
+out:
+    wal_recovery_deinit(&found);
+    return st;
+}
+
+/* --- read-only --- */
+
+#define RECOVERY_READ_TRIES    20
+#define RECOVERY_READ_PAUSE_NS 5000000u
+
+static status recovery_open_tables(firn_db *db, version_set *versions) {
+    status st = STATUS_OK;
+    uint32_t ids[RECOVERY_KEYSPACES_MAX];
+    uint32_t count = version_set_keyspaces(versions, ids, RECOVERY_KEYSPACES_MAX);
+    for (uint32_t k = 0; k < count && status_is_ok(st); k++) {
+        read_view *view = version_set_view(versions, ids[k]);
+        for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
+            const version_level *l = &view->version->levels[level];
+            for (uint32_t i = 0; i < l->count && status_is_ok(st); i++) {
+                table *t;
+                st = table_cache_get(db->tables, &l->tables[i]->where, view->order, &t);
+                table_unref(t); /* the cache keeps it open */
+            }
+        }
+        read_view_unref(view);
+    }
+    return st;
+}
+
+static status recovery_try_read_only(firn_db *db, version_set *versions) {
+    status st = STATUS_OK;
+    wal_recovery found = {0};
+    recovery_replay replay = {.db = db, .versions = versions};
+    uint64_t started_ns = time_monotonic_ns(db->config.clock);
+    TRY(version_set_recover(versions));
+    TRY(recovery_open_tables(db, versions));
+    recovery_begin_replay(&replay);
+    wal_recovery_args args = recovery_wal_args(db, &replay);
+    TRY(wal_recover(&args, &found));
+    recovery_report(db, &found, started_ns);
+out:
+    wal_recovery_deinit(&found);
+    return st;
+}
+
+FIRN_INTERNAL status recovery_load_read_only(firn_db *db, version_set **out, seqno *visible) {
+    status st = STATUS_OK;
+    version_set *versions = NULL;
+    version_set_facts facts;
+    *out = NULL;
+    version_set_args args = {.vfs = db->config.vfs,
+                             .directory = db->directory,
+                             .order = db->config.order,
+                             .memtable_bytes = db->config.memtable_bytes,
+                             .grave = NULL};
+    for (int tries = 0; tries < RECOVERY_READ_TRIES; tries++) {
+        TRY(version_set_new(&args, &versions));
+        st = recovery_try_read_only(db, versions);
+        if (status_is_ok(st))
+            break;
+        version_set_free(versions);
+        versions = NULL;
+        /* A live writer replaces files while they are read: what looks wrong may be a moment's
+         * view. */
+        if (!status_is(st, FIRN_ABORTED) && !status_is(st, FIRN_CORRUPTION) &&
+            !(status_is(st, FIRN_NOT_FOUND) && tries > 0))
+            break;
+        thread_sleep_ns(RECOVERY_READ_PAUSE_NS);
+    }
+    TRY(st);
+    version_set_get_facts(versions, &facts);
+    *visible = facts.last_sequence;
+    *out = versions;
+out:
+    return st;
+}
+
+#undef RECOVERY_SEGMENTS_MAX
+#undef RECOVERY_KEYSPACES_MAX
+#undef RECOVERY_READ_TRIES
+#undef RECOVERY_READ_PAUSE_NS

@@ -1,0 +1,108 @@
+#include "compaction/level_targets.h"
+#include "db/db_internal.h"
+
+#include "base/poison.h"
+
+#define STATS_KEYSPACES_MAX 64
+
+static void stats_fill_levels(const read_view *view, const tree_options *options, firn_stats *s) {
+    level_targets targets = level_targets_of(view->version, options);
+    for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
+        const version_level *l = &view->version->levels[level];
+        firn_level_stats *out = &s->levels[level];
+        out->files += l->count;
+        out->bytes += l->bytes;
+        for (uint32_t i = 0; i < l->count; i++) {
+            out->entries += l->tables[i]->entries;
+            out->tombstones += l->tables[i]->deletes;
+        }
+        if (view->keyspace == KEYSPACE_DEFAULT)
+            out->target_bytes = targets.bytes[level];
+    }
+    s->table_files += version_total_tables(view->version);
+    s->table_bytes += version_total_bytes(view->version);
+    s->pending_compaction_bytes += level_debt_bytes(view->version, options);
+}
+
+static void stats_fill_gauges(firn_db *db, firn_stats *s) {
+    uint32_t ids[STATS_KEYSPACES_MAX];
+    seqno oldest;
+    /* acquire: pairs with the commit leader's release. */
+    s->last_sequence = atomic_u64_load(&db->visible, memory_order_acquire);
+    s->level_count = LEVEL_COUNT;
+    s->memtable_bytes =
+        version_set_memtable_bytes(db->versions, &s->memtable_entries, &s->sealed_memtables);
+    uint32_t count = version_set_keyspaces(db->versions, ids, STATS_KEYSPACES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        read_view *view = version_set_view(db->versions, ids[i]);
+        stats_fill_levels(view, &db->config.tree, s);
+        read_view_unref(view);
+    }
+    s->snapshots = snapshot_registry_count(&db->snapshots, &oldest);
+    s->oldest_snapshot_sequence = oldest;
+    /* relaxed: no partner; a number for people. */
+    s->iterators = atomic_u64_load(&db->iterators, memory_order_relaxed);
+}
+
+static void stats_fill_parts(firn_db *db, firn_stats *s) {
+    if (db->log) {
+        wal_writer_stats log;
+        wal_writer_get_stats(db->log, &log);
+        s->log_files = log.segments;
+        s->log_bytes = log.live_bytes;
+        s->log_bytes_written = log.bytes_written;
+        s->log_syncs = log.syncs;
+    }
+    if (db->blocks) {
+        cache_stats blocks;
+        cache_get_stats(db->blocks, &blocks);
+        s->cache_bytes = blocks.usage;
+        s->cache_capacity_bytes = blocks.capacity;
+        s->cache_hits = blocks.hits;
+        s->cache_misses = blocks.misses;
+    }
+    s->recovered_records = db->recovered_records;
+    s->recovered_bytes = db->recovered_bytes;
+    s->torn_bytes_cut = db->torn_bytes;
+}
+
+static void stats_fill_counters(const counters *c, firn_stats *s) {
+    s->puts = counters_sum(c, COUNT_PUTS);
+    s->deletes = counters_sum(c, COUNT_DELETES);
+    s->batches = counters_sum(c, COUNT_BATCHES);
+    s->gets = counters_sum(c, COUNT_GETS);
+    s->gets_found = counters_sum(c, COUNT_GETS_FOUND);
+    s->seeks = counters_sum(c, COUNT_SEEKS);
+    s->user_bytes_written = counters_sum(c, COUNT_USER_BYTES);
+    s->commit_groups = counters_sum(c, COUNT_GROUPS);
+    s->flushes = counters_sum(c, COUNT_FLUSHES);
+    s->flush_bytes = counters_sum(c, COUNT_FLUSH_BYTES);
+    s->compactions = counters_sum(c, COUNT_COMPACTIONS);
+    s->compaction_bytes_read = counters_sum(c, COUNT_COMPACTION_READ);
+    s->compaction_bytes_written = counters_sum(c, COUNT_COMPACTION_WRITTEN);
+    s->trivial_moves = counters_sum(c, COUNT_MOVES);
+    s->filter_checked = counters_sum(c, COUNT_FILTER_CHECKED);
+    s->filter_useful = counters_sum(c, COUNT_FILTER_USEFUL);
+    s->wait_memtable_count = counters_sum(c, COUNT_WAIT_MEMTABLE);
+    s->wait_memtable_ns = counters_sum(c, COUNT_WAIT_MEMTABLE_NS);
+    s->wait_l0_delay_count = counters_sum(c, COUNT_WAIT_L0_DELAY);
+    s->wait_l0_delay_ns = counters_sum(c, COUNT_WAIT_L0_DELAY_NS);
+    s->wait_l0_stop_count = counters_sum(c, COUNT_WAIT_L0_STOP);
+    s->wait_l0_stop_ns = counters_sum(c, COUNT_WAIT_L0_STOP_NS);
+}
+
+FIRN_INTERNAL void db_count_operation(firn_db *db, op_kind kind) {
+    counters_add(&db->counters, kind == OP_DELETE ? COUNT_DELETES : COUNT_PUTS, 1);
+}
+
+FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out) {
+    if (db->config.read_only)
+        mutex_lock(&db->refresh_guard);
+    stats_fill_gauges(db, out);
+    if (db->config.read_only)
+        mutex_unlock(&db->refresh_guard);
+    stats_fill_parts(db, out);
+    stats_fill_counters(&db->counters, out);
+}
+
+#undef STATS_KEYSPACES_MAX

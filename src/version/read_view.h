@@ -1,0 +1,27 @@
+/* version/read_view.h - what a reader of one keyspace holds on to: memtables and a version.
+ *
+ * Invariants: immutable once published; sealed memtables are ordered newest first.
+ * Threads:    counted with atomics; any thread may drop the last reference.
+ * Lifetime:   holds a reference on everything it names. Iterators pin a view for their life, point
+ * reads for the call. */
+#ifndef FIRN_VERSION_READ_VIEW_H
+#define FIRN_VERSION_READ_VIEW_H
+
+#include "memtable/memtable.h"
+#include "version/version.h"
+
+#define SEALED_MEMTABLES_MAX 8
+
+typedef struct read_view {
+    atomic_u32 references;
+    uint32_t keyspace;
+    key_order order;
+    memtable *active;
+    uint32_t sealed_count;
+    memtable *sealed[SEALED_MEMTABLES_MAX];
+    version *version;
+} read_view;
+
+FIRN_INTERNAL void read_view_ref(read_view *view);
+FIRN_INTERNAL void read_view_unref(read_view *view); /* NULL is fine */
+#endif
