@@ -1,0 +1,129 @@
+/* firn get, firn scan: reading. */
+#include "args.h"
+#include "entry.h"
+#include "escape.h"
+#include "verbs.h"
+
+/* Raw bytes and nothing else outside the shell, so that pipes get exactly the value. */
+static int get_print(cli_call *call, const firn_value *value) {
+    slice bytes = slice_of(value->data, value->size);
+    buf line = {0};
+    int format;
+    int code = args_choice(call, "format", "raw|text|hex", &format);
+    if (code != CLI_OK)
+        return code;
+    if (call->session && !args_given(call, "format"))
+        format = 1;
+    if (format == 0) {
+        (void)output_slice(call->out, bytes);
+        return CLI_OK;
+    }
+    if (format == 1)
+        escape_append(&line, bytes);
+    else
+        escape_append_hex(&line, bytes);
+    buf_append(&line, "\n", 1);
+    if (line.out_of_memory)
+        code = cli_no_memory(call);
+    else
+        (void)output_slice(call->out, buf_slice(&line));
+    buf_deinit(&line);
+    return code;
+}
+
+static int get_key(cli_call *call, firn_db *db, const buf *key) {
+    firn_value value;
+    firn_status found = firn_get(db, NULL, buf_slice(key), &value);
+    int code;
+    if (found == FIRN_OK) {
+        code = get_print(call, &value);
+    } else if (found == FIRN_NOT_FOUND) {
+        cli_message(call, "no such key: %s", call->positional[1]);
+        code = CLI_NOT_FOUND;
+    } else {
+        code = cli_engine_error(call, found);
+    }
+    firn_value_release(&value);
+    return code;
+}
+
+int verb_get(cli_call *call) {
+    buf key = {0};
+    firn_db *db = NULL;
+    int code = args_bytes(call, "key", call->positional[1], &key);
+    if (code == CLI_OK)
+        code = cli_open(call, CLI_READ, &db);
+    if (code == CLI_OK)
+        code = get_key(call, db, &key);
+    buf_deinit(&key);
+    return cli_close(call, db, code);
+}
+
+typedef struct scan_plan {
+    entry_writer writer;
+    uint64_t limit;
+    bool reverse;
+} scan_plan;
+
+/* Writes entries until the end, the limit, or an output that takes no more. */
+static void scan_walk(scan_plan *plan, firn_iter *it) {
+    uint64_t count = 0;
+    if (plan->reverse)
+        firn_iter_seek_last(it);
+    else
+        firn_iter_seek_first(it);
+    while (count < plan->limit && firn_iter_valid(it)) {
+        firn_slice value = {NULL, 0};
+        firn_slice key = firn_iter_key(it);
+        if (!plan->writer.keys_only)
+            value = firn_iter_value(it);
+        /* Reading a large value may have failed. */
+        if (!firn_iter_valid(it) || !entry_write(&plan->writer, key, value))
+            break;
+        count++;
+        if (plan->reverse)
+            firn_iter_prev(it);
+        else
+            firn_iter_next(it);
+    }
+}
+
+static int scan_database(cli_call *call, const firn_read_options *options, scan_plan *plan) {
+    firn_db *db;
+    firn_iter *it = NULL;
+    int code = cli_open(call, CLI_READ, &db);
+    if (code != CLI_OK)
+        return code;
+    firn_status st = firn_iter_new(db, options, &it);
+    if (st == FIRN_OK) {
+        scan_walk(plan, it);
+        st = firn_iter_status(it);
+    }
+    if (st != FIRN_OK)
+        code = cli_engine_error(call, st);
+    else if (plan->writer.line.out_of_memory)
+        code = cli_no_memory(call);
+    firn_iter_free(it);
+    return cli_close(call, db, code);
+}
+
+int verb_scan(cli_call *call) {
+    firn_read_options options = FIRN_READ_OPTIONS_INIT;
+    args_range range = {0};
+    int format = 0;
+    scan_plan plan = {
+        .writer = {.out = call->out, .keys_only = args_given(call, "keys-only")},
+        .reverse = args_given(call, "reverse"),
+    };
+    int code = args_range_read(call, &range, &options);
+    if (code == CLI_OK)
+        code = args_choice(call, "format", "text|json|hex|raw", &format);
+    if (code == CLI_OK)
+        code = args_number(call, "limit", UINT64_MAX, &plan.limit);
+    plan.writer.format = (entry_format)format;
+    if (code == CLI_OK)
+        code = scan_database(call, &options, &plan);
+    buf_deinit(&plan.writer.line);
+    args_range_deinit(&range);
+    return code;
+}

@@ -1,0 +1,188 @@
+/* firn stats: the numbers, and a picture of the levels. */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "args.h"
+#include "util/text.h"
+#include "verbs.h"
+
+/* Every number of firn_stats, in the order in which it is printed. */
+typedef struct stats_field {
+    const char *name;
+    size_t offset;
+    enum { STATS_GAUGE, STATS_COUNTER } kind;
+} stats_field;
+
+#define STATS_G(field) \
+    { #field, offsetof(firn_stats, field), STATS_GAUGE }
+#define STATS_C(field) \
+    { #field, offsetof(firn_stats, field), STATS_COUNTER }
+
+static const stats_field stats_fields[] = {
+    STATS_G(last_sequence),
+    STATS_G(memtable_bytes),
+    STATS_G(memtable_entries),
+    STATS_G(sealed_memtables),
+    STATS_G(log_files),
+    STATS_G(log_bytes),
+    STATS_G(table_files),
+    STATS_G(table_bytes),
+    STATS_G(cache_bytes),
+    STATS_G(cache_capacity_bytes),
+    STATS_G(snapshots),
+    STATS_G(iterators),
+    STATS_G(oldest_snapshot_sequence),
+    STATS_G(pending_compaction_bytes),
+    STATS_C(puts),
+    STATS_C(deletes),
+    STATS_C(batches),
+    STATS_C(gets),
+    STATS_C(gets_found),
+    STATS_C(seeks),
+    STATS_C(user_bytes_written),
+    STATS_C(log_bytes_written),
+    STATS_C(log_syncs),
+    STATS_C(commit_groups),
+    STATS_C(flushes),
+    STATS_C(flush_bytes),
+    STATS_C(compactions),
+    STATS_C(compaction_bytes_read),
+    STATS_C(compaction_bytes_written),
+    STATS_C(trivial_moves),
+    STATS_C(cache_hits),
+    STATS_C(cache_misses),
+    STATS_C(filter_checked),
+    STATS_C(filter_useful),
+    STATS_C(wait_memtable_count),
+    STATS_C(wait_memtable_ns),
+    STATS_C(wait_l0_delay_count),
+    STATS_C(wait_l0_delay_ns),
+    STATS_C(wait_l0_stop_count),
+    STATS_C(wait_l0_stop_ns),
+    STATS_C(recovered_records),
+    STATS_C(recovered_bytes),
+    STATS_C(torn_bytes_cut),
+};
+
+#undef STATS_G
+#undef STATS_C
+
+enum { STATS_FIELD_COUNT = sizeof stats_fields / sizeof stats_fields[0], STATS_BAR_WIDTH = 24 };
+
+static uint64_t stats_value(const firn_stats *stats, const stats_field *field) {
+    return *(const uint64_t *)(const void *)((const char *)stats + field->offset);
+}
+
+static void stats_print_json(output *out, const firn_stats *stats) {
+    (void)output_text(out, "{");
+    for (size_t i = 0; i < STATS_FIELD_COUNT; i++)
+        (void)output_printf(out, "\"%s\":%llu,", stats_fields[i].name,
+                            (unsigned long long)stats_value(stats, &stats_fields[i]));
+    (void)output_text(out, "\"levels\":[");
+    for (uint32_t i = 0; i < stats->level_count; i++) {
+        const firn_level_stats *level = &stats->levels[i];
+        (void)output_printf(out,
+                            "%s{\"level\":%u,\"files\":%llu,\"bytes\":%llu,\"entries\":%llu,"
+                            "\"tombstones\":%llu,\"target_bytes\":%llu}",
+                            i > 0 ? "," : "", i, (unsigned long long)level->files,
+                            (unsigned long long)level->bytes, (unsigned long long)level->entries,
+                            (unsigned long long)level->tombstones,
+                            (unsigned long long)level->target_bytes);
+    }
+    (void)output_text(out, "]}\n");
+}
+
+static void stats_print_summary(output *out, const firn_stats *stats) {
+    char count[32], bytes[16], other[16];
+    (void)output_printf(out, "  last sequence  %s\n", cli_count(stats->last_sequence, count));
+    (void)output_printf(out, "  memtable       %s", text_bytes(stats->memtable_bytes, bytes));
+    (void)output_printf(out, ", %s entr%s", cli_count(stats->memtable_entries, count),
+                        stats->memtable_entries == 1 ? "y" : "ies");
+    if (stats->sealed_memtables > 0)
+        (void)output_printf(out, ", %s sealed", cli_count(stats->sealed_memtables, count));
+    (void)output_printf(out, "\n  log            %s", text_bytes(stats->log_bytes, bytes));
+    (void)output_printf(out, " in %s file%s\n", cli_count(stats->log_files, count),
+                        cli_plural(stats->log_files));
+    (void)output_printf(out, "  tables         %s", text_bytes(stats->table_bytes, bytes));
+    (void)output_printf(out, " in %s file%s\n", cli_count(stats->table_files, count),
+                        cli_plural(stats->table_files));
+    (void)output_printf(out, "  cache          %s of %s\n", text_bytes(stats->cache_bytes, bytes),
+                        text_bytes(stats->cache_capacity_bytes, other));
+    if (stats->pending_compaction_bytes > 0)
+        (void)output_printf(out, "  to compact     about %s\n",
+                            text_bytes(stats->pending_compaction_bytes, bytes));
+}
+
+/* One '#' for each twenty-fourth part of the largest level, at least one if there is anything. */
+static void stats_print_level(output *out, uint32_t number, const firn_level_stats *level,
+                              uint64_t largest) {
+    char files[32], bytes[16], entries[32], target[16], deletes[32];
+    int width = 0;
+    if (level->files > 0 && largest > 0)
+        width = (int)((double)level->bytes / (double)largest * STATS_BAR_WIDTH);
+    if (level->files > 0 && width == 0)
+        width = 1;
+    (void)output_printf(out, "  L%u %-*.*s", number, STATS_BAR_WIDTH, width,
+                        "########################");
+    if (level->files == 0) {
+        (void)output_text(out, "  empty\n");
+        return;
+    }
+    (void)output_printf(out, " %10s in %s file%s, %s entr%s", text_bytes(level->bytes, bytes),
+                        cli_count(level->files, files), cli_plural(level->files),
+                        cli_count(level->entries, entries), level->entries == 1 ? "y" : "ies");
+    if (level->tombstones > 0)
+        (void)output_printf(out, ", %s delete%s", cli_count(level->tombstones, deletes),
+                            cli_plural(level->tombstones));
+    if (level->target_bytes > 0)
+        (void)output_printf(out, ", target %s", text_bytes(level->target_bytes, target));
+    (void)output_text(out, "\n");
+}
+
+static void stats_print_levels(output *out, const firn_stats *stats) {
+    uint64_t largest = 0;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < stats->level_count && i < FIRN_LEVELS_MAX; i++) {
+        if (stats->levels[i].bytes > largest)
+            largest = stats->levels[i].bytes;
+        if (stats->levels[i].files > 0)
+            used = i + 1;
+    }
+    (void)output_text(out, used > 0 ? "levels, newest first\n" : "levels: all empty\n");
+    for (uint32_t i = 0; i < used; i++)
+        stats_print_level(out, i, &stats->levels[i], largest);
+}
+
+static void stats_print_counters(output *out, const firn_stats *stats) {
+    char number[32];
+    bool first = true;
+    for (size_t i = 0; i < STATS_FIELD_COUNT; i++) {
+        uint64_t value = stats_value(stats, &stats_fields[i]);
+        if (stats_fields[i].kind != STATS_COUNTER || value == 0)
+            continue;
+        if (first)
+            (void)output_text(out, "since the open\n");
+        first = false;
+        (void)output_printf(out, "  %-26s %20s\n", stats_fields[i].name, cli_count(value, number));
+    }
+}
+
+int verb_stats(cli_call *call) {
+    firn_stats stats = {.size = sizeof stats};
+    firn_db *db;
+    int code = cli_open(call, CLI_READ, &db);
+    if (code != CLI_OK)
+        return code;
+    firn_status st = firn_get_stats(db, &stats);
+    if (st != FIRN_OK) {
+        code = cli_engine_error(call, st);
+    } else if (args_given(call, "json")) {
+        stats_print_json(call->out, &stats);
+    } else {
+        (void)output_printf(call->out, "%s\n", call->positional[0]);
+        stats_print_summary(call->out, &stats);
+        stats_print_levels(call->out, &stats);
+        stats_print_counters(call->out, &stats);
+    }
+    return cli_close(call, db, code);
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# stats, flush, sync, compact, verify, inspect on a database with some levels.
+. "$(dirname "$0")/cli_lib.sh"
+
+small=(-o memtable_bytes=64K -o file_bytes=64K -o level_base_bytes=256K)
+awk 'BEGIN { for (i = 0; i < 20000; i++) printf "%08d\t%0100d\n", (i * 7919) % 20000, i }' >records
+expect 0 firn import -q "${small[@]}" db records
+expect 0 firn sync db
+expect 0 firn flush db
+expect 0 firn stats db
+grep -q 'tables  .* file' out || fail 'stats counts the tables'
+grep -q '^  L[0-9] #' out || fail 'stats draws the levels'
+expect 0 firn stats db --json
+python3 - <<'P' || fail 'stats --json is not what it should be'
+import json
+stats = json.load(open("out"))
+assert stats["last_sequence"] >= 20000, stats["last_sequence"]
+assert stats["table_files"] == sum(level["files"] for level in stats["levels"])
+assert stats["table_bytes"] > 1_000_000, stats["table_bytes"]
+assert sum(level["entries"] for level in stats["levels"]) >= 20000
+P
+expect 0 firn verify db
+expect_out "$(cat out)\n"
+grep -q 'no problems' out || fail 'verify says that all is well'
+
+# Deletes leave tombstones; a compaction takes both away.
+awk -F '\t' '{ print "delete " $1 }' records | head -n 15000 >deletes
+expect 0 firn shell "${small[@]}" db <deletes
+expect 0 firn flush db
+expect 0 firn compact "${small[@]}" db
+expect_err 'before'
+expect 0 firn stats db --json
+python3 - <<'P' || fail 'a full compaction leaves no tombstones'
+import json
+stats = json.load(open("out"))
+assert sum(level["tombstones"] for level in stats["levels"]) == 0, stats["levels"]
+assert sum(level["entries"] for level in stats["levels"]) == 5000, stats["levels"]
+P
+tail -n 5000 records | sort >kept
+firn export db >out
+same kept out 'what was not deleted is there'
+expect 0 firn compact db --from 00000100 --to 00000200
+expect 0 firn verify db
+
+# inspect knows each kind of file.
+expect 0 firn put db one more
+for file in db/*.wal db/*.sst db/MANIFEST-*; do
+  [ -e "$file" ] || fail "there is no $file"
+  expect 0 firn inspect "$file"
+  [ -s out ] || fail "inspect $file says nothing"
+done
+(firn inspect "$(ls db/*.sst | head -n 1)" 2>err; echo "$?" >status) | head -n 1 >out
+[ "$(cat status)" = 0 ] && [ ! -s err ] || fail 'inspect into head'
+
+# One flipped byte is found, and the file named.
+table=$(ls -S db/*.sst | head -n 1)
+cp -r db broken
+table=broken/${table#db/}
+python3 - "$table" <<'P'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(1000)
+    byte = f.read(1)[0]
+    f.seek(1000)
+    f.write(bytes([byte ^ 0x10]))
+P
+expect 3 firn verify broken
+grep -q "${table#broken/}" out || fail 'verify names the damaged file'
+expect_err 'problem'
+expect 3 firn inspect "$table"
+expect 3 firn export broken
+expect_err 'CORRUPTION'
+expect 0 firn verify db
+echo "ok"
