@@ -340,7 +340,8 @@ static status recovery_try_read_only(firn_db *db, version_set *versions) {
     recovery_replay replay = {.db = db, .versions = versions};
     uint64_t started_ns = time_monotonic_ns(db->config.clock);
     TRY(version_set_recover(versions));
-    TRY(recovery_open_tables(db, versions));
+    if (!db->config.opens_tables_late)
+        TRY(recovery_open_tables(db, versions));
     recovery_begin_replay(&replay);
     wal_recovery_args args = recovery_wal_args(db, &replay);
     TRY(wal_recover(&args, &found));

@@ -95,6 +95,8 @@ static inline int key_order_compare(key_order order, internal_key a, internal_ke
 }
 /* The first 8 bytes, big-endian, zero-padded: for bytewise order, a.head < b.head implies a < b. */
 static inline uint64_t key_head(slice key) {
+    if (LIKELY(key.size >= 8))
+        return __builtin_bswap64(decode_fixed64(key.data));
     uint8_t bytes[8] = {0};
     memcpy(bytes, key.size ? (const void *)key.data : "", key.size < 8 ? key.size : 8);
     uint64_t head = 0;

@@ -125,12 +125,17 @@ static void concat_iter_release(iter *base) {
     memory_free(it);
 }
 
+static void *concat_iter_origin(const iter *base) {
+    return iter_origin(((const concat_iter *)base)->child);
+}
+
 static const iter_methods concat_iter_methods = {
     .seek_first = concat_iter_seek_first,
     .seek_last = concat_iter_seek_last,
     .seek = concat_iter_seek,
     .next_run = concat_iter_next_run,
     .prev_run = concat_iter_prev_run,
+    .origin = concat_iter_origin,
     .release = concat_iter_release,
 };
 

@@ -2,6 +2,12 @@
  * its user key, complemented when the merge goes backwards, so that the smallest always wins; an
  * exhausted child has the largest. Only between equal heads are keys compared.
  *
+ * Keys that all begin alike would all have one head. So heads are taken behind a *prefix* of the
+ * winner's key. Keys without it rank with the exhausted ones: all keys still to come are beyond the
+ * winner's, and those of them that lack the prefix are beyond all that have it. When the winner
+ * itself has left the prefix, or ties pile up, another one is chosen; the tree stays as it is,
+ * because heads never change who is first.
+ *
  * Tree of losers: leaf i is position count + i of a heap, losers[p] the child that lost at p. The
  * runner-up - the best but for the winner - can only have lost to the winner itself, so it is the
  * best loser on the winner's way to the root. It is kept, because it says two things: how far the
@@ -17,6 +23,13 @@
 
 #include "base/poison.h"
 
+enum {
+    MERGING_PREFIX_BYTES_MAX = 64,
+    /* Bytes of a head left to what the closest keys have in common, so that a prefix lasts. */
+    MERGING_PREFIX_MARGIN = 4,
+    MERGING_TIES_MAX = 16
+};
+
 typedef struct merging_iter {
     iter base;
     key_order order; /* set at birth */
@@ -24,6 +37,9 @@ typedef struct merging_iter {
     bool forward;
     uint32_t winner;
     uint32_t runner_up;
+    uint32_t ties; /* of winner and runner-up since the prefix was chosen */
+    uint32_t prefix_bytes;
+    uint8_t prefix[MERGING_PREFIX_BYTES_MAX];
     iter **children;   /* owned */
     uint64_t *heads;   /* [count] */
     uint32_t *losers;  /* [count]; 0 is not used */
@@ -33,7 +49,13 @@ typedef struct merging_iter {
 static inline uint64_t merging_rank_head(const merging_iter *m, internal_key key) {
     if (UNLIKELY(m->order.custom != NULL))
         return 0;
-    uint64_t head = key_head(internal_key_user(key).s);
+    slice user = internal_key_user(key).s;
+    if (m->prefix_bytes) {
+        if (UNLIKELY(!slice_starts_with(user, slice_of(m->prefix, m->prefix_bytes))))
+            return UINT64_MAX;
+        user = slice_skip(user, m->prefix_bytes);
+    }
+    uint64_t head = key_head(user);
     return m->forward ? head : ~head;
 }
 
@@ -62,6 +84,30 @@ static inline bool merging_before(const merging_iter *m, uint32_t a, uint32_t b)
     return merging_tie_before(m, a, b);
 }
 
+/* How long a beginning the keys of winner and runner-up share; 0 unless both stand on one. */
+static uint32_t merging_common_bytes(const merging_iter *m) {
+    const iter *winner = m->children[m->winner], *next = m->children[m->runner_up];
+    if (m->order.custom || !iter_valid(winner) || !iter_valid(next))
+        return 0;
+    slice a = internal_key_user(iter_key(winner)).s, b = internal_key_user(iter_key(next)).s;
+    size_t limit = a.size < b.size ? a.size : b.size, common = 0;
+    if (limit > MERGING_PREFIX_BYTES_MAX + MERGING_PREFIX_MARGIN)
+        limit = MERGING_PREFIX_BYTES_MAX + MERGING_PREFIX_MARGIN;
+    while (common < limit && a.data[common] == b.data[common])
+        common++;
+    return (uint32_t)common;
+}
+
+static void merging_choose_prefix(merging_iter *m) {
+    uint32_t common = merging_common_bytes(m);
+    m->ties = 0;
+    m->prefix_bytes = common > MERGING_PREFIX_MARGIN ? common - MERGING_PREFIX_MARGIN : 0;
+    if (m->prefix_bytes)
+        memcpy(m->prefix, iter_key(m->children[m->winner]).s.data, m->prefix_bytes);
+    for (uint32_t i = 0; i < m->count; i++)
+        merging_load_head(m, i);
+}
+
 static void merging_find_runner_up(merging_iter *m) {
     uint32_t position = (m->count + m->winner) / 2;
     uint32_t best = m->losers[position];
@@ -70,9 +116,15 @@ static void merging_find_runner_up(merging_iter *m) {
             best = m->losers[position];
     }
     m->runner_up = best;
+    /* A winner outside the prefix has the largest head, and so has the runner-up beyond it. */
+    uint64_t head = m->heads[m->winner];
+    if (UNLIKELY(head == m->heads[best]) && (head == UINT64_MAX || ++m->ties >= MERGING_TIES_MAX))
+        merging_choose_prefix(m);
 }
 
 static void merging_build(merging_iter *m) {
+    m->prefix_bytes = 0;
+    m->ties = MERGING_TIES_MAX - 1; /* the first tie already */
     for (uint32_t i = 0; i < m->count; i++) {
         merging_load_head(m, i);
         m->winners[m->count + i] = i;
@@ -264,12 +316,18 @@ static void merging_release(iter *base) {
     memory_free(m);
 }
 
+static void *merging_origin(const iter *base) {
+    const merging_iter *m = (const merging_iter *)base;
+    return iter_origin(m->children[m->winner]); /* whose piece the run is */
+}
+
 static const iter_methods merging_iter_methods = {
     .seek_first = merging_seek_first,
     .seek_last = merging_seek_last,
     .seek = merging_seek,
     .next_run = merging_next_run,
     .prev_run = merging_prev_run,
+    .origin = merging_origin,
     .release = merging_release,
 };
 
