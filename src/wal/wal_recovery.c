@@ -129,6 +129,11 @@ static status wal_replay_records(wal_replay *r, uint64_t limit) {
     return STATUS_OK;
 }
 
+/* E. Nothing below the floor is needed, so nothing is lost there. */
+static uint64_t wal_replay_end(const wal_replay *r) {
+    return r->position > r->args->floor_position ? r->position : r->args->floor_position;
+}
+
 /* What the scan behind E found. */
 typedef struct wal_replay_tail {
     uint64_t synced;        /* D */
@@ -142,7 +147,9 @@ static status wal_replay_scan_tail(wal_replay *r, wal_replay_tail *tail) {
     uint64_t number = r->segment ? r->segment->number : r->floor_segment;
     wal_scan scan = {.budget = WAL_SCAN_BUDGET_BYTES};
     *tail = (wal_replay_tail){0};
-    scan.synced = r->position > r->args->clean_end ? r->position : r->args->clean_end;
+    scan.synced = wal_replay_end(r);
+    if (scan.synced < r->args->clean_end)
+        scan.synced = r->args->clean_end;
     for (size_t i = 0; i < r->chain.count; i++) {
         const wal_chain_segment *segment = &r->chain.segments[i];
         uint64_t from = segment == r->segment ? r->offset : SEGMENT_HEADER_BYTES;
@@ -213,10 +220,10 @@ static status wal_replay_report_damage(wal_replay *r, const wal_replay_tail *tai
 static status wal_replay_judge_end(wal_replay *r, bool *read_on) {
     status st = STATUS_OK;
     wal_replay_tail tail;
-    uint64_t end = r->position;
+    uint64_t end = wal_replay_end(r);
     *read_on = false;
     TRY(wal_replay_scan_tail(r, &tail));
-    if (tail.synced > r->position) {
+    if (tail.synced > end) {
         if (r->args->beside_writer) {
             TRY(wal_replay_tail_moved(r, read_on));
             if (*read_on)
