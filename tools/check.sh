@@ -31,6 +31,7 @@ step 'the style checks themselves' tools/check_style.py --self-test
 step 'floors' tools/check_layers.py
 step 'style' tools/check_style.py
 step 'format' format
+step 'the README shows its example' tools/check_readme.py
 step 'headers compile alone' tools/check_headers.sh
 step 'release build with gcc' tools/build.sh -j "$jobs" release
 step 'exported symbols' tools/check_symbols.sh build/release/libfirn.so build/release/libfirn.a

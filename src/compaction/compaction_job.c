@@ -187,3 +187,5 @@ out:
     version_edit_deinit(&edit);
     return st;
 }
+
+#undef COMPACTION_GRANDPARENT_FILES_MAX

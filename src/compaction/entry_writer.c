@@ -119,3 +119,5 @@ out:
     buf_deinit(&c.user_key);
     return st;
 }
+
+#undef ENTRY_CANCEL_INTERVAL

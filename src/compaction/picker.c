@@ -279,3 +279,5 @@ FIRN_INTERNAL status picker_pick_manual(version *v, uint32_t keyspace, const tre
     }
     return st;
 }
+
+#undef PICKER_GRANDPARENT_FILES_MAX

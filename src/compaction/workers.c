@@ -104,3 +104,5 @@ FIRN_INTERNAL void workers_free(workers *w) {
     mutex_deinit(&w->guard);
     memory_free(w);
 }
+
+#undef WORKERS_MAX

@@ -156,8 +156,7 @@ static status commit_make_room(firn_db *db, const batch_view *first) {
     /* relaxed: no partner; refreshed after every job. */
     while (atomic_u32_load(&db->l0_tables, memory_order_relaxed) >= db->config.tree.l0_stop)
         TRY(commit_wait(db, COUNT_WAIT_L0_STOP, COUNT_WAIT_L0_STOP_NS));
-    if (!commit_find_target(db, KEYSPACE_DEFAULT)) /* keeps at least one target to look at */
-        return status_of(FIRN_CORRUPTION, "no default keyspace");
+    CHECK(commit_find_target(db, KEYSPACE_DEFAULT) != NULL); /* recovery insists on it */
     for (uint32_t i = 0; i < q->target_count; i++) {
         if (memtable_bytes(q->targets[i].table) < db->config.memtable_bytes)
             continue;

@@ -348,3 +348,9 @@ out:
     buf_deinit(&record);
     return st;
 }
+
+#undef MANIFEST_RESERVE_BYTES
+#undef MANIFEST_ROLL_BYTES
+#undef MANIFEST_FILE_BYTES_MAX
+#undef CURRENT_BYTES_MAX
+#undef DIRECTORY_FORMAT

@@ -258,6 +258,17 @@ FIRN_INTERNAL uint32_t version_set_sealed_count(version_set *vs, uint32_t keyspa
     return count;
 }
 
+FIRN_INTERNAL bool version_set_has_sealed(version_set *vs, seqno sequence) {
+    bool any = false;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        const keyspace *k = vs->keyspaces[i];
+        any |= k->sealed_count > 0 && memtable_first_sequence(k->sealed[0].table) <= sequence;
+    }
+    mutex_unlock(&vs->guard);
+    return any;
+}
+
 FIRN_INTERNAL bool version_set_oldest_unflushed(version_set *vs, uint32_t *keyspace_id,
                                                 uint64_t *position) {
     *position = UINT64_MAX;
@@ -615,3 +626,5 @@ FIRN_INTERNAL void version_set_note_file_number(version_set *vs, uint64_t number
         vs->next_file = number + 1;
     mutex_unlock(&vs->guard);
 }
+
+#undef KEYSPACES_MAX

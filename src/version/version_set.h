@@ -56,6 +56,8 @@ FIRN_INTERNAL void version_set_note_log_start(version_set *vs, uint32_t keyspace
  * waiting. Sealing an empty one does nothing. */
 FIRN_INTERNAL NODISCARD status version_set_seal(version_set *vs, uint32_t keyspace);
 FIRN_INTERNAL uint32_t version_set_sealed_count(version_set *vs, uint32_t keyspace);
+/* Whether any sealed memtable still holds entries with sequences <= `sequence`. */
+FIRN_INTERNAL bool version_set_has_sealed(version_set *vs, seqno sequence);
 /* The keyspace whose unflushed memtables begin lowest in the log; false if none has any. */
 FIRN_INTERNAL bool version_set_oldest_unflushed(version_set *vs, uint32_t *keyspace,
                                                 uint64_t *position);
