@@ -58,7 +58,7 @@ struct firn_db {
     snapshot_registry snapshots;
     graveyard grave;
     job_env jobs;
-    uint64_t recovered_records, recovered_bytes, torn_bytes;
+    uint64_t recovered_records, recovered_bytes, recovered_segments, torn_bytes;
     thread syncer; /* with FIRN_SYNC_INTERVAL */
     bool has_syncer;
 

@@ -71,7 +71,7 @@ typedef struct verify_run {
     firn_verify_callback report;
     void *context;
     char file[FILE_PATH_BYTES]; /* being read */
-    uint64_t bytes_done, bytes_total, file_base;
+    uint64_t bytes_done, bytes_total, file_base; /* the log, read at the open, included */
     uint64_t problems;
     bool stopped;
 } verify_run;
@@ -192,6 +192,7 @@ static bool verify_keyspace(verify_run *r, const read_view *view) {
 
 static void verify_all_keyspaces(verify_run *r, const uint32_t *ids, uint32_t count) {
     bool go_on = true;
+    r->bytes_done = r->bytes_total = r->db->recovered_bytes;
     for (uint32_t i = 0; i < count; i++) {
         read_view *view = version_set_view(r->db->versions, ids[i]);
         r->bytes_total += version_total_bytes(view->version);

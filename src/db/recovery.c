@@ -244,6 +244,7 @@ static status recovery_remove_orphans(firn_db *db, const wal_recovery *found) {
 static void recovery_report(firn_db *db, const wal_recovery *found, uint64_t started_ns) {
     db->recovered_records = found->records;
     db->recovered_bytes = found->bytes;
+    db->recovered_segments = found->segment_count;
     db->torn_bytes = found->torn_bytes;
     event e = event_begin(db->events, "recovery");
     event_u64(&e, "segments", found->segment_count);

@@ -52,6 +52,9 @@ static void stats_fill_parts(firn_db *db, firn_stats *s) {
         s->log_bytes = log.live_bytes;
         s->log_bytes_written = log.bytes_written;
         s->log_syncs = log.syncs;
+    } else { /* read-only: the log as it was read */
+        s->log_files = db->recovered_segments;
+        s->log_bytes = db->recovered_bytes;
     }
     if (db->blocks) {
         cache_stats blocks;

@@ -1,0 +1,165 @@
+#include "version/version_set_internal.h"
+
+#include "platform/error_detail.h"
+#include "platform/memory.h"
+
+#include "base/poison.h"
+
+FIRN_INTERNAL memtable *version_set_active(version_set *vs, uint32_t keyspace_id) {
+    mutex_lock(&vs->guard);
+    keyspace *k = version_set_find_locked(vs, keyspace_id);
+    memtable *active = k ? k->active.table : NULL;
+    mutex_unlock(&vs->guard);
+    return active;
+}
+
+FIRN_INTERNAL void version_set_note_log_start(version_set *vs, uint32_t keyspace_id,
+                                              uint64_t position) {
+    mutex_lock(&vs->guard);
+    keyspace *k = version_set_find_locked(vs, keyspace_id);
+    if (k && memtable_entries(k->active.table) == 0)
+        k->active.log_start = position;
+    mutex_unlock(&vs->guard);
+}
+
+FIRN_INTERNAL status version_set_seal(version_set *vs, uint32_t keyspace_id) {
+    status st = STATUS_OK;
+    memtable *fresh = NULL;
+    read_view *view = NULL;
+    mutex_lock(&vs->guard);
+    keyspace *k = version_set_find_locked(vs, keyspace_id);
+    if (!k || memtable_entries(k->active.table) == 0)
+        goto out;
+    if (k->sealed_count == SEALED_MEMTABLES_MAX) {
+        st = status_of(FIRN_BUSY, "too many memtables wait to be flushed");
+        goto out;
+    }
+    TRY(memtable_new(k->order, vs->memtable_bytes, &fresh));
+    TRY(keyspace_prepare_view(&view));
+    keyspace_seal(k, fresh);
+    fresh = NULL;
+    view = keyspace_publish(k, view);
+out:
+    mutex_unlock(&vs->guard);
+    memtable_unref(fresh);
+    read_view_unref(view);
+    return st;
+}
+
+FIRN_INTERNAL uint32_t version_set_sealed_count(version_set *vs, uint32_t keyspace_id) {
+    mutex_lock(&vs->guard);
+    keyspace *k = version_set_find_locked(vs, keyspace_id);
+    uint32_t count = k ? k->sealed_count : 0;
+    mutex_unlock(&vs->guard);
+    return count;
+}
+
+FIRN_INTERNAL bool version_set_has_sealed(version_set *vs, seqno sequence) {
+    bool any = false;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        const keyspace *k = vs->keyspaces[i];
+        any |= k->sealed_count > 0 && memtable_first_sequence(k->sealed[0].table) <= sequence;
+    }
+    mutex_unlock(&vs->guard);
+    return any;
+}
+
+FIRN_INTERNAL bool version_set_oldest_unflushed(version_set *vs, uint32_t *keyspace_id,
+                                                uint64_t *position) {
+    *position = UINT64_MAX;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        uint64_t start = keyspace_log_start(vs->keyspaces[i], NULL);
+        if (start < *position) {
+            *position = start;
+            *keyspace_id = vs->keyspaces[i]->id;
+        }
+    }
+    mutex_unlock(&vs->guard);
+    return *position != UINT64_MAX;
+}
+
+/* One flush per keyspace at a time, oldest memtable first; of several keyspaces the one whose
+ * memtable holds back most of the log. */
+FIRN_INTERNAL bool version_set_take_flush(version_set *vs, uint32_t *keyspace_id, memtable **out) {
+    keyspace *best = NULL;
+    *out = NULL;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        keyspace *k = vs->keyspaces[i];
+        if (k->sealed_count && !k->sealed[0].flushing &&
+            (!best || k->sealed[0].log_start < best->sealed[0].log_start))
+            best = k;
+    }
+    if (best) {
+        best->sealed[0].flushing = true;
+        *keyspace_id = best->id;
+        *out = best->sealed[0].table;
+        memtable_ref(*out);
+    }
+    mutex_unlock(&vs->guard);
+    return best != NULL;
+}
+
+FIRN_INTERNAL void version_set_flush_failed(version_set *vs, uint32_t keyspace_id, memtable *m) {
+    mutex_lock(&vs->guard);
+    keyspace *k = version_set_find_locked(vs, keyspace_id);
+    CHECK(k && k->sealed_count && k->sealed[0].table == m);
+    k->sealed[0].flushing = false;
+    mutex_unlock(&vs->guard);
+    memtable_unref(m);
+}
+
+static bool version_set_keyspace_reaches_below(const keyspace *k, seqno sequence) {
+    for (uint32_t i = 0; i < k->sealed_count; i++) {
+        if (memtable_first_sequence(k->sealed[i].table) <= sequence)
+            return true;
+    }
+    return memtable_entries(k->active.table) > 0 &&
+           memtable_first_sequence(k->active.table) <= sequence;
+}
+
+FIRN_INTERNAL bool version_set_log_is_shared(version_set *vs, uint32_t keyspace_id,
+                                             seqno sequence) {
+    bool shared = false;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        const keyspace *k = vs->keyspaces[i];
+        shared |= k->id != keyspace_id && version_set_keyspace_reaches_below(k, sequence);
+    }
+    mutex_unlock(&vs->guard);
+    return shared;
+}
+
+FIRN_INTERNAL uint64_t version_set_log_floor(version_set *vs, const memtable *flushed,
+                                             uint64_t applied) {
+    uint64_t floor = applied;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        uint64_t start = keyspace_log_start(vs->keyspaces[i], flushed);
+        if (start < floor)
+            floor = start;
+    }
+    mutex_unlock(&vs->guard);
+    return floor;
+}
+
+FIRN_INTERNAL uint64_t version_set_memtable_bytes(version_set *vs, uint64_t *entries,
+                                                  uint64_t *sealed) {
+    uint64_t bytes = 0;
+    *entries = *sealed = 0;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        const keyspace *k = vs->keyspaces[i];
+        bytes += memtable_bytes(k->active.table);
+        *entries += memtable_entries(k->active.table);
+        *sealed += k->sealed_count;
+        for (uint32_t j = 0; j < k->sealed_count; j++) {
+            bytes += memtable_bytes(k->sealed[j].table);
+            *entries += memtable_entries(k->sealed[j].table);
+        }
+    }
+    mutex_unlock(&vs->guard);
+    return bytes;
+}
