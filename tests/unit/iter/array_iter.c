@@ -98,6 +98,10 @@ static void array_iter_prev_run(iter *base) {
     array_iter_load(it, 0, it->begin, it->begin - 1);
 }
 
+static void *array_iter_origin(const iter *base) {
+    return (void *)(uintptr_t)((const array_iter *)base)->entries;
+}
+
 static void array_iter_release(iter *base) {
     array_iter *it = (array_iter *)base;
     array_iter_drop(it);
@@ -111,6 +115,7 @@ static const iter_methods array_iter_methods = {
     .seek = array_iter_seek,
     .next_run = array_iter_next_run,
     .prev_run = array_iter_prev_run,
+    .origin = array_iter_origin,
     .release = array_iter_release,
 };
 

@@ -17,7 +17,7 @@ typedef struct array_iter_plan {
     int64_t live;   /* iterators not freed */
 } array_iter_plan;
 
-/* Keeps `plan` and the array. */
+/* Keeps `plan` and the array, whose address is the origin it names. */
 iter *array_iter_new(array_iter_plan *plan, const iter_entry *entries, size_t count,
                      key_order order);
 

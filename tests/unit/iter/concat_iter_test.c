@@ -46,8 +46,9 @@ static status concat_open(void *context, size_t position, iter **out) {
     assert_int_equal(f->plan.live, 0); /* one open at a time */
     if (f->opens++ == f->open_fail_after)
         return status_of(FIRN_CORRUPTION, "on purpose");
-    *out = array_iter_new(&f->plan, f->whole.entries + f->begin[position],
-                          f->begin[position + 1] - f->begin[position], f->whole.order);
+    size_t count = f->begin[position + 1] - f->begin[position];
+    const iter_entry *entries = count ? &f->whole.entries[f->begin[position]] : NULL;
+    *out = array_iter_new(&f->plan, entries, count, f->whole.order);
     return STATUS_OK;
 }
 
@@ -121,6 +122,21 @@ TEST(concat_iter, seeking_twice_into_a_source_opens_it_once) {
     iter_seek_last(f.it);
     iter_seek_first(f.it);
     assert_int_equal(f.opens, 1);
+    concat_teardown(&f);
+}
+
+TEST(concat_iter, names_the_source_an_entry_came_from) {
+    rng r;
+    rng_init(&r, test_seed());
+    concat_fixture f;
+    concat_setup(&f, &r, 5, 100);
+    size_t position = 0, source = 0;
+    for (iter_seek_first(f.it); iter_valid(f.it); iter_next(f.it), position++) {
+        while (position >= f.begin[source + 1])
+            source++;
+        assert_ptr_equal(iter_origin(f.it), &f.whole.entries[f.begin[source]]);
+    }
+    assert_int_equal(position, f.whole.count);
     concat_teardown(&f);
 }
 
@@ -202,6 +218,7 @@ TEST(concat_iter, short_memory_releases_the_source) {
 
 TEST_MAIN(RUN(concat_iter, all_moves_agree_with_model),
           RUN(concat_iter, seeking_twice_into_a_source_opens_it_once),
+          RUN(concat_iter, names_the_source_an_entry_came_from),
           RUN(concat_iter, runs_are_the_childs_own),
           RUN(concat_iter, failing_to_open_or_to_read_ends_it_and_a_seek_revives_it),
           RUN(concat_iter, short_memory_releases_the_source))

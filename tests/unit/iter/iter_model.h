@@ -146,8 +146,8 @@ static MAYBE_UNUSED size_t iter_model_random_seek(const iter_model *m, iter *it,
     case 3: {
         iter_seek_for_prev(it, target, m->order);
         position = iter_model_lower_bound(m, target);
-        const iter_entry *e = &m->entries[position];
-        if (position == m->count || e->key_bytes != target.s.size ||
+        const iter_entry *e = position < m->count ? &m->entries[position] : NULL;
+        if (!e || e->key_bytes != target.s.size ||
             memcmp(e->key, target.s.data, target.s.size) != 0)
             position--;
         break;

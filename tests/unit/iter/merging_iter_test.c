@@ -21,20 +21,27 @@ static int merging_reverse(void *context, firn_slice a, firn_slice b) {
 }
 static const firn_comparator merging_reverse_order = {"reverse", NULL, merging_reverse};
 
-/* Shapes of keys: short ones over few letters (ties of heads, prefixes, empty keys), long ones with
- * a common beginning (heads say nothing), and full-range ones (heads say all, 0 and all-ones too).
- */
-static slice merging_random_key(rng *r, unsigned shape, uint8_t bytes[32]) {
+/* Shapes of keys: short ones over few letters (ties of heads, prefixes, empty keys), ones that
+ * begin alike in one of several ways (heads are taken behind a prefix, which comes and goes), and
+ * full-range ones (heads say all; 0 and all-ones too). */
+static slice merging_random_key(rng *r, unsigned shape, uint8_t bytes[112]) {
     size_t size;
     if (shape == 0) {
         size = rng_below(r, 5);
         for (size_t i = 0; i < size; i++)
             bytes[i] = rng_below(r, 2) ? 0xff : (uint8_t)rng_below(r, 3);
     } else if (shape == 1) {
-        memcpy(bytes, "user00000000", 12);
-        size = 12 + rng_below(r, 5);
-        for (size_t i = 12; i < size; i++)
-            bytes[i] = (uint8_t)('0' + rng_below(r, 10));
+        static const char *const begin[] = {"user0000000000", "user000000001", "a",
+                                            "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"};
+        const char *first = begin[rng_below(r, 4)];
+        size = strlen(first);
+        memcpy(bytes, first, size);
+        if (rng_below(r, 4) == 0) {
+            memset(bytes + size, 'p', 80);
+            size += 80;
+        }
+        for (uint64_t digits = rng_below(r, 14); digits > 0; digits--)
+            bytes[size++] = (uint8_t)('0' + rng_below(r, 3));
     } else {
         size = 8 + rng_below(r, 9);
         uint64_t pick = rng_below(r, 16);
@@ -51,7 +58,7 @@ static void merging_setup(merging_fixture *f, rng *r, size_t children, size_t en
     f->whole.order = order;
     unsigned shape = (unsigned)rng_below(r, 3);
     for (size_t i = 0; i < entries; i++) {
-        uint8_t bytes[32];
+        uint8_t bytes[112] = {0};
         slice key = merging_random_key(r, shape, bytes);
         iter_model_add(&f->whole, key, (uint64_t)(i + 1) << 8 | OP_PUT,
                        slice_of(bytes, rng_below(r, 9)));
@@ -148,6 +155,38 @@ TEST(merging_iter, hands_out_a_long_piece_without_copying) {
     iter_model_deinit(&parts[1]);
 }
 
+/* Whether the model holds the entry the iterator stands on. */
+static bool merging_part_has(const iter_model *part, const iter *it) {
+    size_t position = iter_model_lower_bound(part, iter_key(it));
+    return position < part->count && part->entries[position].key_bytes == iter_key(it).s.size &&
+           !memcmp(part->entries[position].key, iter_key(it).s.data, iter_key(it).s.size);
+}
+
+TEST(merging_iter, names_the_child_an_entry_came_from) {
+    rng r;
+    rng_init(&r, test_seed());
+    merging_fixture f;
+    merging_setup(&f, &r, 4, 300, (key_order){NULL});
+    for (int backward = 0; backward < 2; backward++) {
+        uint64_t met = 0;
+        if (backward)
+            iter_seek_last(f.it);
+        else
+            iter_seek_first(f.it);
+        for (; iter_valid(f.it); met++) {
+            for (size_t i = 0; i < f.children; i++)
+                assert_int_equal(iter_origin(f.it) == f.parts[i].entries,
+                                 merging_part_has(&f.parts[i], f.it));
+            if (backward)
+                iter_prev(f.it);
+            else
+                iter_next(f.it);
+        }
+        assert_int_equal(met, 300);
+    }
+    merging_teardown(&f);
+}
+
 /* What a walk of seeks and moves meets; false: an error, which must be the injected one. */
 static bool merging_walk_until_error(merging_fixture *f, uint64_t seed) {
     rng r;
@@ -218,5 +257,6 @@ TEST_MAIN(RUN(merging_iter, all_moves_agree_with_model),
           RUN(merging_iter, all_moves_agree_with_model_under_a_custom_order),
           RUN(merging_iter, one_child_is_given_back_and_none_is_empty),
           RUN(merging_iter, hands_out_a_long_piece_without_copying),
+          RUN(merging_iter, names_the_child_an_entry_came_from),
           RUN(merging_iter, a_failing_child_ends_the_merge_and_a_seek_revives_it),
           RUN(merging_iter, short_memory_frees_all_children))

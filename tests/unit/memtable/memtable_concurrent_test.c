@@ -196,13 +196,13 @@ static void concurrent_run(concurrent_shape shape, uint64_t per_writer, uint64_t
 TEST(memtable_concurrent, four_writers_and_readers_keep_order_and_lose_nothing) {
     uint64_t seed = test_seed();
     for (int shape = 0; shape < CONCURRENT_SHAPES; shape++)
-        concurrent_run((concurrent_shape)shape, test_scaled(5000), seed);
+        concurrent_run((concurrent_shape)shape, test_scaled(2000), seed);
 }
 
 /* Short tables: contention on the first links, the height and the hint. */
 TEST(memtable_concurrent, many_small_tables_survive_the_start) {
     uint64_t seed = test_seed();
-    for (uint64_t round = 0; round < test_scaled(200); round++)
+    for (uint64_t round = 0; round < test_scaled(100); round++)
         concurrent_run((concurrent_shape)(round % CONCURRENT_SHAPES), 20, seed + round);
 }
 
