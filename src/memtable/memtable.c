@@ -70,6 +70,11 @@ FIRN_INTERNAL void memtable_unref(memtable *m) {
     memory_free(m);
 }
 
+FIRN_INTERNAL bool memtable_is_shared(const memtable *m) {
+    /* acquire: pairs with the release in memtable_unref; who was last to let go is done reading. */
+    return atomic_u32_load(&m->refs, memory_order_acquire) > 1;
+}
+
 static void memtable_note_sequence(memtable *m, seqno sequence) {
     /* relaxed loads: statistics. Whoever needs them exact has waited for the writers. The swaps are
      * acquire, for no partner, because no order of a failure may exceed that of success. */
@@ -131,24 +136,25 @@ FIRN_INTERNAL uint64_t memtable_bytes(const memtable *m) {
     return sizeof *m + arena_bytes(m->arena);
 }
 
-/* relaxed, all five below: some recent value; see memtable_note_sequence(). */
+/* All below give some recent value; see memtable_note_sequence(). */
 FIRN_INTERNAL uint64_t memtable_entries(const memtable *m) {
-    return atomic_u64_load(&m->entries, memory_order_relaxed);
+    return atomic_u64_load(&m->entries, memory_order_relaxed); /* relaxed: no partner */
 }
 
 FIRN_INTERNAL uint64_t memtable_deletes(const memtable *m) {
-    return atomic_u64_load(&m->deletes, memory_order_relaxed);
+    return atomic_u64_load(&m->deletes, memory_order_relaxed); /* relaxed: no partner */
 }
 
 FIRN_INTERNAL uint64_t memtable_large_bytes(const memtable *m) {
-    return atomic_u64_load(&m->large_bytes, memory_order_relaxed);
+    return atomic_u64_load(&m->large_bytes, memory_order_relaxed); /* relaxed: no partner */
 }
 
 FIRN_INTERNAL seqno memtable_first_sequence(const memtable *m) {
+    /* relaxed: no partner */
     uint64_t first = atomic_u64_load(&m->first_sequence, memory_order_relaxed);
     return first == UINT64_MAX ? 0 : first;
 }
 
 FIRN_INTERNAL seqno memtable_last_sequence(const memtable *m) {
-    return atomic_u64_load(&m->last_sequence, memory_order_relaxed);
+    return atomic_u64_load(&m->last_sequence, memory_order_relaxed); /* relaxed: no partner */
 }

@@ -21,6 +21,8 @@ FIRN_INTERNAL NODISCARD status memtable_new(key_order order, uint64_t capacity_b
                                             memtable **out);
 FIRN_INTERNAL void memtable_ref(memtable *m);
 FIRN_INTERNAL void memtable_unref(memtable *m); /* NULL is fine */
+/* Whether anybody but the caller holds a reference. */
+FIRN_INTERNAL bool memtable_is_shared(const memtable *m);
 
 /* Copies key and value. NO_MEMORY leaves the memtable as it was. */
 FIRN_INTERNAL NODISCARD status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,

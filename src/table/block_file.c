@@ -55,7 +55,7 @@ FIRN_INTERNAL status block_read_checked(const block_source *source, block_handle
     for (int attempt = 0; attempt < 2; attempt++) {
         TRY(vfs_read_exact(source->file, handle.offset, disk, handle.bytes + BLOCK_TRAILER_BYTES));
         if (LIKELY(block_trailer_decode(source->identity, handle, disk, out)))
-            return STATUS_OK;
+            goto out;
     }
     st = error_corruption_at(source->file->path, handle.offset, "checksum mismatch in the block");
 out:

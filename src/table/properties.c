@@ -35,11 +35,13 @@ enum { PROPERTIES_NUMBERS = sizeof properties_numbers / sizeof properties_number
 
 static uint64_t properties_get(const table_properties *p, size_t i) {
     const uint8_t *place = (const uint8_t *)p + properties_numbers[i].place;
-    uint32_t narrow;
-    uint64_t wide;
+    uint32_t narrow = 0;
+    uint64_t wide = 0;
     if (properties_numbers[i].is_32_bits)
-        return memcpy(&narrow, place, sizeof narrow), narrow;
-    return memcpy(&wide, place, sizeof wide), wide;
+        memcpy(&narrow, place, sizeof narrow);
+    else
+        memcpy(&wide, place, sizeof wide);
+    return wide + narrow;
 }
 
 /* False: the number does not fit. */

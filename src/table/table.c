@@ -230,7 +230,7 @@ FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
                             .sequence = hit.trailer >> 8,
                             .value = hit.value};
             block_ref_to_pin(&ref, &out->pin, &out->unpin);
-            return STATUS_OK;
+            goto out; /* with the block pinned, ref is empty */
         }
         block_ref_release(&ref);
         if (LIKELY(!table_spills_over(t, position, seek)))

@@ -53,7 +53,7 @@ FIRN_INTERNAL status table_large_read_chunk(table *t, const large_ref *ref, uint
         TRY(vfs_read_exact(t->file, ref->offset + ref->bytes + 4 * chunk_index, crc, sizeof crc));
         if (extent_chunk_crc(&seed, offset, slice_of(out, wanted)) == decode_fixed32(crc)) {
             *bytes = wanted;
-            return STATUS_OK;
+            goto out;
         }
     }
     st = error_corruption_at(t->file->path, offset, "checksum mismatch in a large value");

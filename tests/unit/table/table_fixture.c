@@ -220,8 +220,7 @@ void fixture_check_get(const fixture *f, table *t, slice user, seqno sequence,
     table_get_trace trace;
     ASSERT_OK(seek_key_init(&seek, user_key_of(user), sequence));
     uint32_t i = fixture_find(f, f->args.order, seek.key);
-    bool expected =
-        i < f->count && slice_equal(internal_key_user(fixture_key(f, i)).s, user);
+    bool expected = i < f->count && slice_equal(internal_key_user(fixture_key(f, i)).s, user);
     status st = table_get(t, seek.key, hash64(user.data, user.size), args, &trace, &found);
     if (may_fail && !status_is_ok(st)) {
         assert_true(status_is(st, FIRN_CORRUPTION) || status_is(st, FIRN_NOT_SUPPORTED));

@@ -1,0 +1,137 @@
+#include "table_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/memory.h"
+#include "platform/vfs_fault.h"
+#include "table/table_cache.h"
+
+/* `count` tables with numbers 1 and up, each with an identity of its own and one key. */
+static void cache_test_tables(fixture *f, table_locator *where, int count) {
+    fixture_init(f);
+    for (int i = 0; i < count; i++) {
+        char path[64];
+        vfs_file *file = NULL;
+        table_builder *b = NULL;
+        table_summary summary;
+        buf key = {0};
+        table_builder_args args = fixture_args();
+        snprintf(path, sizeof path, "/%06d.sst", i + 1);
+        ASSERT_OK(vfs_open(vfs_mem_vfs(f->disk), path, FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
+        args.file = file;
+        args.identity[0] = (uint8_t)i;
+        ASSERT_OK(table_builder_new(&args, &b));
+        internal_key_append(&key, user_key_of(slice_from_string(path)), 1, OP_PUT);
+        ASSERT_OK(table_builder_add(b, (internal_key){buf_slice(&key)}, slice_from_string("v")));
+        ASSERT_OK(table_builder_finish(b, &summary));
+        where[i] =
+            (table_locator){.number = (uint64_t)i + 1, .file_bytes = summary.properties.file_bytes};
+        memcpy(where[i].identity, args.identity, 16);
+        buf_deinit(&key);
+        table_builder_free(b);
+        ASSERT_OK(vfs_close(file));
+    }
+}
+
+TEST(table_cache, opens_once_and_closes_the_least_recently_used) {
+    enum { TABLES = 6 };
+    fixture f;
+    vfs_fault *fault = NULL;
+    table_cache *c = NULL;
+    table_locator where[TABLES];
+    table *t = NULL, *again = NULL;
+    cache_test_tables(&f, where, TABLES);
+    ASSERT_OK(vfs_fault_new(vfs_mem_vfs(f.disk), &fault));
+    vfs_fault_set(fault, &(vfs_fault_rule){.kinds = VFS_FAULT_OPEN, .after = UINT64_MAX});
+    table_cache_args args = {.vfs = vfs_fault_vfs(fault), .directory = "", .tables_max = 3};
+    ASSERT_OK(table_cache_new(&args, &c));
+    for (int i = 0; i < 3; i++) {
+        ASSERT_OK(table_cache_get(c, &where[i], (key_order){NULL}, &t));
+        ASSERT_OK(table_cache_get(c, &where[i], (key_order){NULL}, &again));
+        assert_ptr_equal(t, again);
+        assert_memory_equal(table_get_properties(t)->identity, where[i].identity, 16);
+        table_unref(t);
+        table_unref(again);
+    }
+    assert_int_equal(vfs_fault_matched(fault), 3);
+    for (int i = 3; i < TABLES; i++) {
+        ASSERT_OK(table_cache_get(c, &where[i], (key_order){NULL}, &t));
+        table_unref(t);
+    }
+    ASSERT_OK(table_cache_get(c, &where[TABLES - 1], (key_order){NULL}, &t));
+    table_unref(t);
+    assert_int_equal(vfs_fault_matched(fault), TABLES);
+    ASSERT_OK(table_cache_get(c, &where[0], (key_order){NULL}, &t));
+    table_unref(t);
+    assert_int_equal(vfs_fault_matched(fault), TABLES + 1);
+    table_cache_free(c);
+    vfs_fault_free(fault);
+    fixture_deinit(&f);
+}
+
+TEST(table_cache, a_forgotten_table_serves_its_users_to_the_end) {
+    fixture f;
+    table_cache *c = NULL;
+    table_locator where[1];
+    table *t = NULL, *fresh = NULL;
+    cache_test_tables(&f, where, 1);
+    table_cache_args args = {.vfs = vfs_mem_vfs(f.disk), .directory = "", .tables_max = 100};
+    ASSERT_OK(table_cache_new(&args, &c));
+    ASSERT_OK(table_cache_get(c, &where[0], (key_order){NULL}, &t));
+    table_cache_forget(c, &where[0]);
+    ASSERT_OK(vfs_remove(args.vfs, "/000001.sst"));
+    ASSERT_CODE(table_cache_get(c, &where[0], (key_order){NULL}, &fresh), FIRN_NOT_FOUND);
+    assert_null(fresh);
+    ASSERT_OK(table_verify(t, NULL, NULL));
+    table_unref(t);
+    table_cache_free(c);
+    fixture_deinit(&f);
+}
+
+TEST(table_cache, a_table_that_is_not_the_expected_one_is_corruption) {
+    fixture f;
+    table_cache *c = NULL;
+    table_locator where[1];
+    table *t = NULL;
+    cache_test_tables(&f, where, 1);
+    table_cache_args args = {.vfs = vfs_mem_vfs(f.disk), .directory = "", .tables_max = 100};
+    ASSERT_OK(table_cache_new(&args, &c));
+    where[0].identity[3] ^= 1;
+    ASSERT_CODE(table_cache_get(c, &where[0], (key_order){NULL}, &t), FIRN_CORRUPTION);
+    where[0].identity[3] ^= 1;
+    where[0].file_bytes++;
+    ASSERT_CODE(table_cache_get(c, &where[0], (key_order){NULL}, &t), FIRN_CORRUPTION);
+    table_cache_free(c);
+    fixture_deinit(&f);
+}
+
+TEST(table_cache, every_failed_allocation_is_reported_or_survived) {
+    fixture f;
+    table_locator where[1];
+    cache_test_tables(&f, where, 1);
+    uint64_t live = memory_live_count();
+    table_cache_args args = {.vfs = vfs_mem_vfs(f.disk), .directory = "", .tables_max = 100};
+    for (uint64_t countdown = 1; countdown < 60; countdown++) {
+        table_cache *c = NULL;
+        table *t = NULL;
+        memory_fail_after(countdown, false);
+        status st = table_cache_new(&args, &c);
+        if (status_is_ok(st))
+            st = table_cache_get(c, &where[0], (key_order){NULL}, &t);
+        memory_fail_after(0, false);
+        if (!status_is_ok(st))
+            ASSERT_CODE(st, FIRN_NO_MEMORY);
+        else
+            ASSERT_OK(table_verify(t, NULL, NULL));
+        table_unref(t);
+        table_cache_free(c);
+        assert_int_equal(memory_live_count(), live);
+    }
+    fixture_deinit(&f);
+}
+
+TEST_MAIN(RUN(table_cache, opens_once_and_closes_the_least_recently_used),
+          RUN(table_cache, a_forgotten_table_serves_its_users_to_the_end),
+          RUN(table_cache, a_table_that_is_not_the_expected_one_is_corruption),
+          RUN(table_cache, every_failed_allocation_is_reported_or_survived))
