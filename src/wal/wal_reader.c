@@ -11,7 +11,7 @@
 
 /* A record larger than this is checked piecemeal before memory is taken for it: its length may be
  * damaged. */
-#define WAL_READER_TRUSTED_BYTES (4u << 20)
+enum { WAL_READER_TRUSTED_BYTES = 4 << 20 };
 
 static status wal_reader_no_memory(const wal_reader *r) {
     return error_status(FIRN_NO_MEMORY, "no memory to read '%s'", r->file->path);
@@ -159,12 +159,12 @@ FIRN_INTERNAL status wal_reader_judge(wal_reader *r, uint64_t offset, record_hea
         *verdict = record_judge(&r->header, offset, wal_reader_loaded(r, offset), r->file_bytes,
                                 head, checked, &need);
         if (*verdict != RECORD_CUT_OFF)
-            return STATUS_OK;
+            goto out;
         if (need > WAL_READER_TRUSTED_BYTES && !trusted) {
             TRY(wal_reader_checksum_matches(r, offset, need - RECORD_HEADER_BYTES, &trusted));
             if (!trusted) {
                 *verdict = RECORD_INVALID;
-                return STATUS_OK;
+                goto out;
             }
         }
         TRY(wal_reader_load(r, offset, need));

@@ -202,17 +202,18 @@ static status wal_replay_report_damage(wal_replay *r, const wal_replay_tail *tai
         if (tail->proof_segment)
             error_detail_append(" (log position %" PRIu64 ", durable up to %" PRIu64
                                 " by the record at offset %" PRIu64 " of segment %" PRIu64 ")",
-                                r->position, tail->synced, tail->proof_offset, tail->proof_segment);
+                                wal_replay_end(r), tail->synced, tail->proof_offset,
+                                tail->proof_segment);
         else
             error_detail_append(" (log position %" PRIu64 ", durable up to %" PRIu64
                                 " by the manifest)",
-                                r->position, tail->synced);
+                                wal_replay_end(r), tail->synced);
         return st;
     }
     buf_printf(&r->out->damage,
                "%s: %s at offset %" PRIu64 "; the log was cut there, giving up %" PRIu64
                " bytes known to have been durable",
-               path, problem, r->segment ? r->offset : 0, tail->synced - r->position);
+               path, problem, r->segment ? r->offset : 0, tail->synced - wal_replay_end(r));
     return buf_status(&r->out->damage);
 }
 

@@ -2,7 +2,8 @@
  *
  * Format:     docs/format/log.md, "Which segments belong together" and "Torn tail or corruption".
  * Invariants: batches are handed out whole, in commit order, each once. Nothing is handed out
- * behind the first invalid record. Writes nothing itself. Threads:    none. */
+ *             behind the first invalid record. Writes nothing itself.
+ * Threads:    none. */
 #ifndef FIRN_WAL_WAL_RECOVERY_H
 #define FIRN_WAL_WAL_RECOVERY_H
 
@@ -21,9 +22,9 @@ typedef struct wal_recovery_args {
     uint64_t floor_position; /* nothing below is needed */
     uint64_t clean_end;      /* position known durable by the manifest; 0: none */
     bool last_good;          /* recovery mode: cut at damage instead of refusing */
-    bool beside_writer;      /* read-only beside a live writer: segments may grow, be recycled or
-                                deleted while they are read; a tail that moves is not damage. ABORTED
-                                asks the caller to start over from CURRENT */
+    /* Read-only beside a live writer: segments may grow, be recycled or deleted while they are
+     * read. A tail that moves is not damage. ABORTED asks the caller to start over from CURRENT. */
+    bool beside_writer;
     /* One batch. `record_position` is the position of its record. */
     NODISCARD status (*on_batch)(void *context, seqno first_sequence, uint32_t count, slice ops,
                                  uint64_t record_position);
@@ -32,8 +33,8 @@ typedef struct wal_recovery_args {
 
 typedef struct wal_recovery {
     seqno last_sequence;   /* of the last batch; 0: none */
-    uint64_t end_position; /* where reading ended */
-    uint64_t end_segment;  /* 0: there was no segment */
+    uint64_t end_position; /* of the next record to be written: where reading ended, or higher */
+    uint64_t end_segment;  /* the predecessor of the next segment; 0: there was no segment */
     uint64_t end_offset;   /* the cut in end_segment's file */
     uint64_t next_segment; /* above every number seen in the directory */
     uint64_t records, bytes;

@@ -12,17 +12,19 @@
  * order of the file: header page of a new segment, records, zero word. Only the extents of large
  * values are written from where the caller has them. */
 
-#define WAL_WRITER_SEGMENT_BYTES_FIRST (1u << 20)
-#define WAL_WRITER_SEGMENT_BYTES_MAX   (64u << 20)
-/* A buffer that grew beyond this for one append is given back at the next. */
-#define WAL_WRITER_BUFFER_KEPT_BYTES (4u << 20)
-#define WAL_WRITER_HINT_BYTES        8
-#define WAL_WRITER_SEGMENT_MIN_BYTES (2 * SEGMENT_HEADER_BYTES)
+enum {
+    WAL_WRITER_SEGMENT_BYTES_FIRST = 1 << 20,
+    WAL_WRITER_SEGMENT_BYTES_MAX = 64 << 20,
+    WAL_WRITER_SEGMENT_BYTES_MIN = 2 * SEGMENT_HEADER_BYTES,
+    /* A buffer that grew beyond this for one append is given back at the next. */
+    WAL_WRITER_BUFFER_KEPT_BYTES = 4 << 20,
+    WAL_WRITER_HINT_BYTES = 8
+};
 
 static uint64_t wal_writer_or_default(uint64_t value, uint64_t fallback) {
     if (value == 0)
         return fallback;
-    return value < WAL_WRITER_SEGMENT_MIN_BYTES ? WAL_WRITER_SEGMENT_MIN_BYTES : value;
+    return value < WAL_WRITER_SEGMENT_BYTES_MIN ? WAL_WRITER_SEGMENT_BYTES_MIN : value;
 }
 
 FIRN_INTERNAL status wal_writer_new(const wal_writer_args *args, wal_writer **out) {

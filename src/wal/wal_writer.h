@@ -2,12 +2,13 @@
  *
  * Format:     docs/format/log.md; one record per batch.
  * Invariants: positions rise with every append and run on from segment to segment. A sync covers
- * all older segments, headers and directory entries included. After a failed sync, or a write that
- * failed for any reason but lack of space, every later append and sync fails (poisoned): the kernel
- * may have dropped the pages. An append that failed for lack of space left no trace: the next one
- * overwrites it. Threads:    wal_writer_append: one thread at a time (the commit leader). All
- * others at any time. Crash:      bytes before the last OK of wal_writer_sync survive a power cut;
- * everything appended survives the death of the process. */
+ *             all older segments, headers and directory entries included. After a failed sync, or a
+ *             write that failed for any reason but lack of space, every later append and sync fails
+ *             with IO_ERROR (poisoned): the kernel may have dropped the pages. An append that
+ *             failed for lack of space or memory left no trace: the next one takes its place.
+ * Threads:    wal_writer_append: one thread at a time (the commit leader). All others at any time.
+ * Crash:      bytes before the last OK of wal_writer_sync survive a power cut; everything appended
+ *             survives the death of the process. */
 #ifndef FIRN_WAL_WAL_WRITER_H
 #define FIRN_WAL_WAL_WRITER_H
 
@@ -31,7 +32,9 @@ typedef struct wal_writer_args {
     uint8_t boot_id[16];
     uint64_t next_segment;                 /* number of the first segment to create */
     uint64_t predecessor, predecessor_cut; /* where reading ended; 0, 0: a new database */
-    uint64_t position;                     /* log position of the first record to come */
+    /* Log position of the first record to come. All below it must be durable at the first append
+     * (wal_recovery_write_back, unless the last close was clean): records will say so. */
+    uint64_t position;
     seqno next_sequence;
     uint64_t segment_bytes_first, segment_bytes_max; /* 0: 1 MiB, 64 MiB */
     const wal_segment_info *older;                   /* still needed; kept until released */
@@ -56,7 +59,8 @@ FIRN_INTERNAL NODISCARD status wal_writer_sync(wal_writer *w);
 /* Log position after the last append; position known durable. */
 FIRN_INTERNAL uint64_t wal_writer_end(const wal_writer *w);
 FIRN_INTERNAL uint64_t wal_writer_synced(const wal_writer *w);
-/* Number of the segment that the next append would go to at the earliest. */
+/* Number of the segment that the next append would go to at the earliest. That number stays the
+ * next one's until an append has succeeded. */
 FIRN_INTERNAL uint64_t wal_writer_segment(const wal_writer *w);
 
 /* The oldest segment still needed when nothing below `position` is: for the manifest's log floor.

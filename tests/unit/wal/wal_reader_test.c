@@ -89,12 +89,12 @@ TEST(wal_reader, a_damaged_length_takes_no_memory) {
 }
 
 TEST(wal_reader, scan_finds_claims_behind_a_hole_and_only_news) {
-    size_t bytes = 3u << 20;
+    size_t bytes = 3u << 20, behind = (2u << 20) + (1u << 19) + 64;
     uint8_t *content = calloc(1, bytes);
     seal_at(content, 800, 100, 100);         /* claims 0 */
     seal_at(content, 2000, 500, 50);         /* claims 1600 */
     seal_at(content, 2u << 20, 1u << 19, 0); /* claims its own position; reaches over the window */
-    seal_at(content, (2u << 20) + (1u << 19) + 64, 10, 2000);
+    seal_at(content, behind, 10, (uint32_t)behind / 8); /* claims 0 */
     open_with(content, bytes);
     wal_scan scan = {.synced = 1600, .budget = WAL_SCAN_BUDGET_BYTES};
     ASSERT_OK(wal_reader_scan(&reader, SEGMENT_HEADER_BYTES + 8, &scan));

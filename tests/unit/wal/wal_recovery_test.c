@@ -361,21 +361,82 @@ TEST(wal_recovery, refuses_what_it_must_not_read) {
     assert_non_null(strstr(error_detail_get(), "format 2"));
 }
 
-/* Writes a log of one record with this payload. */
-static void craft(const uint8_t *payload, size_t bytes) {
+typedef struct crafted {
+    const void *payload;
+    size_t bytes;
+    uint32_t sequence_delta;
+} crafted;
+
+/* Writes a log segment of these records. */
+static void craft_segment(uint64_t number, uint64_t position, uint64_t cut, const crafted *records,
+                          size_t count) {
     char path[64];
     vfs_file *file = NULL;
-    static uint8_t out[SEGMENT_HEADER_BYTES + 256];
+    static uint8_t out[SEGMENT_HEADER_BYTES + 512];
+    uint64_t offset = SEGMENT_HEADER_BYTES;
     memset(out, 0, sizeof out);
-    segment_header h = {.kind = SEGMENT_LOG, .number = 1, .epoch = 77, .sequence = 1};
+    segment_header h = {.kind = SEGMENT_LOG,
+                        .number = number,
+                        .epoch = 77,
+                        .position = position,
+                        .sequence = 10,
+                        .predecessor = number - 1,
+                        .predecessor_cut = cut};
     memcpy(h.database, args.database, 16);
     segment_header_encode(&h, out);
-    memcpy(out + SEGMENT_HEADER_BYTES + RECORD_HEADER_BYTES, payload, bytes);
-    record_head head = {.bytes = (uint32_t)bytes, .type = RECORD_BATCH};
-    record_seal(&h, SEGMENT_HEADER_BYTES, &head, bytes, out + SEGMENT_HEADER_BYTES);
-    ASSERT_OK(vfs_open(vfs, log_path(1, path), FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
+    for (size_t i = 0; i < count; i++) {
+        record_head head = {.bytes = (uint32_t)records[i].bytes,
+                            .sequence_delta = records[i].sequence_delta,
+                            .type = RECORD_BATCH};
+        memcpy(out + offset + RECORD_HEADER_BYTES, records[i].payload, records[i].bytes);
+        /* Claims nothing to be durable. */
+        head.synced_distance = (uint32_t)((position + offset - SEGMENT_HEADER_BYTES) / 8);
+        record_seal(&h, offset, &head, records[i].bytes, out + offset);
+        offset += record_padded_bytes(records[i].bytes);
+    }
+    ASSERT_OK(vfs_open(vfs, log_path(number, path),
+                       FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE, &file));
     ASSERT_OK(vfs_write(file, 0, out, sizeof out));
     ASSERT_OK(vfs_close(file));
+}
+
+static void craft(const void *payload, size_t bytes) {
+    craft_segment(1, 0, 0, &(crafted){payload, bytes, 0}, 1);
+}
+
+static const uint8_t crafted_put[] = {1, 1, 0, 1, 1, 'k', 'v'}; /* a record of 24 bytes */
+
+TEST(wal_recovery, sequences_that_do_not_rise_end_the_log) {
+    crafted records[] = {{crafted_put, sizeof crafted_put, 0},
+                         {crafted_put, sizeof crafted_put, 1},
+                         {crafted_put, sizeof crafted_put, 1},
+                         {crafted_put, sizeof crafted_put, 5}};
+    craft_segment(1, 0, 0, records, 4);
+    ASSERT_OK(recover());
+    assert_int_equal(found->count, 2);
+    assert_int_equal(r.last_sequence, 11);
+    records[2].sequence_delta = 3; /* a gap is fine: failed appends use sequences up */
+    craft_segment(1, 0, 0, records, 4);
+    ASSERT_OK(recover());
+    assert_int_equal(found->count, 4);
+    assert_int_equal(r.last_sequence, 15);
+}
+
+TEST(wal_recovery, a_successor_follows_only_where_records_end_at_its_cut) {
+    crafted records[] = {{crafted_put, sizeof crafted_put, 0},
+                         {crafted_put, sizeof crafted_put, 1}};
+    crafted next = {crafted_put, sizeof crafted_put, 2};
+    craft_segment(1, 0, 0, records, 2);
+    for (uint64_t cut = 0; cut <= 72; cut += 8) {
+        craft_segment(2, cut, SEGMENT_HEADER_BYTES + cut, &next, 1);
+        ASSERT_OK(recover());
+        size_t before = cut < 24 ? 0 : cut < 48 ? 1 : 2;
+        assert_int_equal(found->count, before + (cut % 24 == 0 && cut <= 48));
+    }
+    /* Nor does one whose position lies below where they end. */
+    craft_segment(2, 40, SEGMENT_HEADER_BYTES + 48, &next, 1);
+    ASSERT_OK(recover());
+    assert_int_equal(found->count, 2);
 }
 
 TEST(wal_recovery, names_a_kind_of_operation_it_lacks) {
@@ -507,6 +568,8 @@ TEST_MAIN(RUN_WITH(an_empty_directory_is_an_empty_log), RUN_WITH(says_where_to_g
           RUN_WITH(segments_of_an_abandoned_future_are_dead),
           RUN_WITH(a_torn_first_segment_is_empty_and_the_chain_goes_on_behind_it),
           RUN_WITH(refuses_what_it_must_not_read), RUN_WITH(names_a_kind_of_operation_it_lacks),
+          RUN_WITH(sequences_that_do_not_rise_end_the_log),
+          RUN_WITH(a_successor_follows_only_where_records_end_at_its_cut),
           RUN_WITH(a_valid_record_that_makes_no_sense_is_corruption),
           RUN_WITH(gives_up_when_the_receiver_does),
           RUN_WITH(beside_a_writer_missing_files_mean_start_over),

@@ -264,6 +264,8 @@ TEST(wal_writer, no_space_in_the_middle_of_a_group_counts_none_of_it) {
             break;
         }
         assert_int_equal(st.code, FIRN_NO_SPACE);
+        assert_int_equal(wal_writer_segment(w), 2);
+        assert_int_equal(file_bytes(2), 0);
         expect_log();
         /* The same sizes once more, so that leftovers would line up. */
         log_batch_put(&batch, "after", 1500, 99);
