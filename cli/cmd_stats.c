@@ -149,8 +149,10 @@ static void stats_print_levels(output *out, const firn_stats *stats) {
             used = i + 1;
     }
     (void)output_text(out, used > 0 ? "levels, newest first\n" : "levels: all empty\n");
+    /* Levels that are not in use yet, or not any more, are left out of the picture. */
     for (uint32_t i = 0; i < used; i++)
-        stats_print_level(out, i, &stats->levels[i], largest);
+        if (i == 0 || stats->levels[i].files > 0 || stats->levels[i].target_bytes > 0)
+            stats_print_level(out, i, &stats->levels[i], largest);
 }
 
 static void stats_print_counters(output *out, const firn_stats *stats) {

@@ -18,6 +18,7 @@ typedef struct import_sink {
     uint64_t acknowledged;
     uint64_t acknowledged_bytes; /* keys and values */
     uint64_t batch_value_bytes;
+    bool failed; /* reported; nothing more is written */
     progress bar;
 } import_sink;
 
@@ -25,7 +26,7 @@ typedef struct import_sink {
 int import_sink_open(import_sink *sink, cli_call *call);
 /* Adds one record; may write a batch. CLI_OK or reports and answers CLI_FAILED. */
 int import_sink_put(import_sink *sink, firn_slice key, firn_slice value);
-/* Writes and acknowledges what is still pending. */
+/* Writes and acknowledges what is still pending. After a failure: nothing, CLI_FAILED again. */
 int import_sink_flush(import_sink *sink);
 /* Closes everything. Gives `code` back, or CLI_FAILED if closing failed. */
 int import_sink_close(import_sink *sink, int code);

@@ -39,6 +39,11 @@ int import_sink_open(import_sink *sink, cli_call *call) {
     return code == CLI_OK ? import_sink_acknowledge(sink) : code;
 }
 
+static int import_sink_fail(import_sink *sink, firn_status code) {
+    sink->failed = true;
+    return cli_engine_error(sink->call, code);
+}
+
 static int import_sink_acknowledge_more(import_sink *sink, uint64_t records, uint64_t bytes) {
     sink->acknowledged += records;
     sink->acknowledged_bytes += bytes;
@@ -47,11 +52,13 @@ static int import_sink_acknowledge_more(import_sink *sink, uint64_t records, uin
 
 int import_sink_flush(import_sink *sink) {
     uint64_t records = firn_batch_count(sink->batch);
+    if (sink->failed)
+        return CLI_FAILED;
     if (records == 0)
         return CLI_OK;
     firn_status code = firn_write(sink->db, NULL, sink->batch);
     if (code != FIRN_OK)
-        return cli_engine_error(sink->call, code);
+        return import_sink_fail(sink, code);
     firn_batch_clear(sink->batch);
     uint64_t bytes = sink->batch_value_bytes;
     sink->batch_value_bytes = 0;
@@ -65,7 +72,7 @@ static int import_sink_put_large(import_sink *sink, firn_slice key, firn_slice v
         return code;
     firn_status put = firn_put(sink->db, NULL, key, value);
     if (put != FIRN_OK)
-        return cli_engine_error(sink->call, put);
+        return import_sink_fail(sink, put);
     return import_sink_acknowledge_more(sink, 1, key.size + value.size);
 }
 

@@ -79,8 +79,10 @@ int main(int argc, char **argv) {
     static char help[] = "help";
     char *overview[] = {help, NULL};
     main_occupy_standard_descriptors();
-    /* A reader that goes away shows as EPIPE, so that the database is closed in good order. */
+    /* A reader that goes away shows as EPIPE and a file size limit as EFBIG, so that the database
+     * is closed in good order. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
         out.fd = STDERR_FILENO;
         (void)main_run(&out, 1, overview);

@@ -29,25 +29,34 @@ scene() { printf '\n%sScene %s: %s%s\n' "$bold" "$1" "$2" "$plain"; }
 say() { printf '\n   %s\n' "$*"; }
 indent() { sed 's/^/     /'; }
 
-# One process holds the database through all four scenes, as a program would; the others look over
-# its shoulder, which takes no lock.
+# One process holds the database through all four scenes, as a program would; inspect looks over its
+# shoulder, which takes no lock.
 mkfifo commands
-"$firn" shell -o memtable_bytes=256K -o file_bytes=256K db <commands >answers 2>errors &
+"$firn" shell -o memtable_bytes=1M -o file_bytes=1M db <commands >>answers 2>errors &
 shell_pid=$!
 exec {commands}>commands
-lines_answered() { wc -l <answers; }
-# Sends a command and waits until it is done: the "get" behind it answers in order.
-tell() {
-  local before
-  before=$(lines_answered)
-  printf '   firn> %s\n' "${*:0:1}${*:1}"
-  printf '%s\nget answered\n' "$*" >&"$commands"
-  until [ "$(lines_answered)" -gt "$before" ]; do
-    kill -0 "$shell_pid" || { cat errors >&2; exit 1; }
+asked=0
+# Sends commands and waits until they are done: a "get" of a key that is nowhere, behind them, is
+# answered on standard error.
+ask() {
+  : >answers
+  asked=$((asked + 1))
+  printf '%s\nget marker%s\n' "$*" "$asked" >&"$commands"
+  until grep -q "no such key: marker$asked\$" errors; do
+    kill -0 "$shell_pid" 2>/dev/null || { cat errors >&2; exit 1; }
     sleep 0.01
   done
 }
-printf 'put answered ok\n' >&"$commands"
+tell() {
+  printf '   firn> %s\n' "$*"
+  ask "$*"
+  indent <answers
+}
+show_stats() {
+  printf '   firn> stats\n'
+  ask stats
+  grep -E '^  (memtable|log|tables|L[0-9]) |^levels' answers | indent
+}
 
 list_directory() {
   printf '   $ ls db\n'
@@ -56,7 +65,6 @@ list_directory() {
   done) | indent || true
 }
 newest() { ls db/*."$1" | sort | tail -n 1; }
-show_level_lines() { "$firn" stats db | grep -E 'memtable|log  |tables|^  L|empty' | indent; }
 
 scene 1 "a put lands in the log and in the memtable"
 tell put mountain/eiger 3967
@@ -64,54 +72,53 @@ tell put mountain/moench 4110
 list_directory
 say "The log holds both records already; there is no table yet."
 printf '   $ firn inspect %s\n' "$(newest wal)"
-"$firn" inspect "$(newest wal)" | head -n 14 | indent
-say "The memtable is what a read sees:"
-printf '   $ firn get db mountain/eiger\n'
-"$firn" get db mountain/eiger | indent
-echo
-show_level_lines
+"$firn" inspect "$(newest wal)" | indent
+say "Reads are answered from the memtable:"
+tell get mountain/eiger
+show_stats
 
 scene 2 "a full memtable becomes a table, and its log is let go"
 first_log=$(newest wal)
-say "Real files until the 256 KiB of the memtable are full:"
-for file in /usr/include/*.h; do
-  [ -f "$file" ] && [ "$(stat -c %s "$file")" -lt 100000 ] || continue
+say "Real files, more than the 1 MiB of the memtable and of a log segment:"
+bytes=0
+for file in /usr/include/*.h /usr/include/linux/*.h; do
+  size=$(stat -c %s "$file" 2>/dev/null) || continue
+  [ "$bytes" -lt 1500000 ] && [ "$size" -lt 100000 ] || continue
+  bytes=$((bytes + size))
   printf 'put file%s --file %s\n' "$file" "$file"
-done | head -n 60 >puts
-printf '   firn> put file/usr/include/... --file ...   (%s times)\n' "$(wc -l <puts)"
-tell "$(cat puts)" >/dev/null
+done >puts
+printf '   firn> put file/usr/include/... --file /usr/include/...   (%s times)\n' "$(wc -l <puts)"
+ask "$(cat puts)"
 tell flush
 list_directory
 [ ! -e "$first_log" ] && say "$(basename "$first_log") is gone: all it held is in the tables."
-printf '   $ firn inspect %s\n' "$(newest sst)"
+printf '   $ firn inspect %s | head -n 14\n' "$(newest sst)"
 "$firn" inspect "$(newest sst)" | head -n 14 | indent
-show_level_lines
+show_stats
 
 scene 3 "new writes go to the fresh log"
 tell put mountain/jungfrau 4158
-printf '   $ firn inspect %s\n' "$(newest wal)"
-"$firn" inspect "$(newest wal)" | head -n 14 | indent
-show_level_lines
+printf '   $ firn inspect %s | tail -n 5\n' "$(newest wal)"
+"$firn" inspect "$(newest wal)" | tail -n 5 | indent
+show_stats
 
 scene 4 "a delete's tombstone travels down and vanishes"
 tell delete mountain/eiger
 say "In the log it is a record like any other:"
-"$firn" inspect "$(newest wal)" | grep -i -B 1 -A 1 'del' | indent || true
+"$firn" inspect "$(newest wal)" | tail -n 3 | indent
 say "Flushed, it is an entry of a table in L0 and hides the older value below:"
 tell flush
-show_level_lines
-status=0
-"$firn" get db mountain/eiger || status=$?
-[ "$status" -eq 1 ]
+show_stats
+tell get mountain/eiger
+tail -n 2 errors | head -n 1 | indent
 say "Compacted down to the last level there is nothing left to hide, so it is dropped:"
 tell compact --quiet
-show_level_lines
+show_stats
 list_directory
-printf '   $ firn scan db --prefix mountain/\n'
-"$firn" scan db --prefix mountain/ | indent
+tell scan --prefix mountain/
 
 printf 'quit\n' >&"$commands"
 exec {commands}>&-
-wait "$shell_pid"
+wait "$shell_pid" || [ $? -eq 1 ] # the markers were keys that are not there
 shell_pid=
 say "Closed. $("$firn" verify db)"

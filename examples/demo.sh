@@ -153,11 +153,11 @@ say "  $(cat "$work/message"), exit status $status"
 [ "$status" -eq 1 ]
 
 heading "The picture of the levels"
-run "$firn" stats "$db"
+run "$firn" stats "${tiny[@]}" "$db"
 
 heading "Compact, and look again"
 run_long "$firn" compact "${tiny[@]}" "$db"
-run "$firn" stats "$db"
+run "$firn" stats "${tiny[@]}" "$db"
 run "$firn" verify "$db"
 
 heading "Done in $SECONDS s"

@@ -3,7 +3,7 @@
  * All functions are called from many threads at once; calls on one file may overlap. Each returns 0
  * or an errno value (never -1), and never returns EINTR. Structs start with their size so that
  * later versions can add functions at the end. Paths are those the caller of firn_open() gave, with
- * "/name" appended.
+ * "/name" appended; sync_dir() also gets that path's parent when a database is created.
  *
  * What durability rests on: after sync() returns 0 the file's bytes and size survive a power cut;
  * after sync_dir() returns 0 so do the names created, renamed and removed in it before. Anything

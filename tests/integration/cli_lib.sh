@@ -18,6 +18,9 @@ cli_cleanup() {
   exit "$status"
 }
 trap cli_cleanup EXIT
+# Without this the shell would die silently when a tool it writes to has ended too early.
+trap 'fail "a program ended before it had read what it was sent"' PIPE
+trap 'fail "terminated"' TERM INT HUP
 
 firn() { "$FIRN_BIN" "$@"; }
 
@@ -25,6 +28,7 @@ fail() {
   printf 'FAILED: %s (line %s)\n' "$*" "${BASH_LINENO[-2]}" >&2
   [ -s out ] && { echo '--- stdout'; head -c 2000 out; } >&2
   [ -s err ] && { echo '--- stderr'; head -c 2000 err; } >&2
+  [ -s shell.err ] && { echo '--- stderr of the shell in the background'; cat shell.err; } >&2
   exit 1
 }
 
