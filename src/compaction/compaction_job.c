@@ -164,7 +164,8 @@ FIRN_INTERNAL status compaction_job_run(const job_env *env, const compaction_pla
                               .versions = env->versions,
                               .options = env->options,
                               .order = plan->version->order,
-                              .keyspace = plan->keyspace};
+                              .keyspace = plan->keyspace,
+                              .level = plan->to_level};
     table_output_init(&output, &args);
     if (!plan->is_move) {
         result->bytes_read = compaction_plan_input_bytes(plan);

@@ -64,12 +64,21 @@ static status flush_install(const job_env *env, const flushed_memtable *flushed,
     edit->last_sequence = last;
     if (env->log) {
         /* A batch over two keyspaces must not be half in a table and half in lost log. */
-        if (version_set_log_is_shared(env->versions, flushed->keyspace, last))
+        if (version_set_log_is_shared(env->versions, flushed->keyspace))
             TRY(wal_writer_sync(env->log));
         flush_set_log_floor(env, flushed, edit);
     }
 out:
     return st;
+}
+
+/* Log files that nobody needs after a crash are deleted, but for those in which readers of flushed
+ * memtables may still look for large values: they go at a later flush, or at the next open. */
+static void flush_release_log(const job_env *env, const version_edit *edit) {
+    uint64_t pinned = version_set_log_pinned(env->versions);
+    wal_writer_release(env->log, pinned < edit->log_floor_position
+                                     ? wal_writer_floor_segment(env->log, pinned)
+                                     : edit->log_floor_segment);
 }
 
 static void flush_report(const job_env *env, const flushed_memtable *flushed, uint64_t started_ns,
@@ -96,7 +105,8 @@ FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *f
                               .versions = env->versions,
                               .options = env->options,
                               .order = view->order,
-                              .keyspace = flushed->keyspace};
+                              .keyspace = flushed->keyspace,
+                              .level = 0};
     table_output_init(&output, &args);
     st = flush_write_table(env, flushed, view->order, &output);
     if (status_is_ok(st))
@@ -109,7 +119,7 @@ FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *f
     result->bytes_written = output.bytes_written;
     result->tables_written = output.done_count;
     if (env->log)
-        wal_writer_release(env->log, edit.log_floor_segment);
+        flush_release_log(env, &edit);
     flush_report(env, flushed, started_ns, result);
 out:
     table_output_deinit(&output);

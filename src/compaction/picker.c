@@ -106,6 +106,9 @@ static bool picker_can_move(const version *v, const compaction_plan *p, const ke
     if (p->input_count[1] != 0 || p->from_level == p->to_level ||
         (p->from_level == 0 && !picker_inputs_are_disjoint(v, p->inputs[0], p->input_count[0])))
         return false;
+    /* Moved down all the way, data that arrives in order would never be compressed. */
+    if (tree_options_codec(options, p->from_level) != tree_options_codec(options, p->to_level))
+        return false;
     if (p->to_level + 1 >= LEVEL_COUNT)
         return true;
     uint32_t from, to;

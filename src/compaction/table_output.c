@@ -61,7 +61,7 @@ FIRN_INTERNAL status table_output_builder(table_output *o, table_builder **out) 
                                    .block_bytes = options->block_bytes,
                                    .restart_interval = options->restart_interval,
                                    .filter_bits_per_key = options->filter_bits_per_key,
-                                   .codec = options->codec};
+                                   .codec = tree_options_codec(options, o->args.level)};
         entropy_read(args.identity, sizeof args.identity);
         TRY(table_builder_new(&args, &o->builder));
     }

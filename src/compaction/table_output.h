@@ -17,6 +17,7 @@ typedef struct table_output_args {
     const tree_options *options;
     key_order order;
     uint32_t keyspace;
+    uint32_t level; /* where the tables will be */
 } table_output_args;
 
 typedef struct table_output {

@@ -57,16 +57,22 @@ FIRN_INTERNAL status workers_new(const workers_args *args, workers **out) {
     w->args = *args;
     mutex_init(&w->guard);
     cond_init(&w->changed);
-    for (uint32_t i = 0; i < args->threads && i < WORKERS_MAX; i++) {
-        w->members[i] = (worker){.pool = w, .urgent_only = args->threads > 1 && i == 0};
-        TRY(thread_start(&w->members[i].handle, i == 0 ? "firn-flush" : "firn-compact",
-                         workers_thread, &w->members[i]));
-        w->started++;
-    }
+    /* The first piece of work may want to wake the others through *out: it is set before any thread
+     * gets past the mutex. */
+    mutex_lock(&w->guard);
     *out = w;
-    w = NULL;
-out:
-    workers_free(w);
+    for (uint32_t i = 0; i < args->threads && i < WORKERS_MAX && status_is_ok(st); i++) {
+        w->members[i] = (worker){.pool = w, .urgent_only = args->threads > 1 && i == 0};
+        st = thread_start(&w->members[i].handle, i == 0 ? "firn-flush" : "firn-compact",
+                          workers_thread, &w->members[i]);
+        w->started += status_is_ok(st);
+    }
+    w->stopping = !status_is_ok(st);
+    mutex_unlock(&w->guard);
+    if (!status_is_ok(st)) {
+        workers_free(w);
+        *out = NULL;
+    }
     return st;
 }
 

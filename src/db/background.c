@@ -7,6 +7,7 @@
 #include "base/poison.h"
 
 #define BACKGROUND_RETRY_NS      100000000u /* after a failed job */
+#define BACKGROUND_COLLECT_NS    10000000u
 #define BACKGROUND_KEYSPACES_MAX 64
 
 FIRN_INTERNAL bool background_is_closing(void *context) {
@@ -232,6 +233,9 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
         return true;
     if (!urgent_only && background_try_compaction(db))
         return true;
+    /* A reader was inside when a view was replaced: look again soon. */
+    if (version_set_collect(db->versions) > 0)
+        *retry_ns = BACKGROUND_COLLECT_NS;
     return background_try_bury(db);
 }
 
@@ -379,6 +383,7 @@ FIRN_INTERNAL bool db_step(firn_db *db) {
 }
 
 #undef BACKGROUND_RETRY_NS
+#undef BACKGROUND_COLLECT_NS
 #undef BACKGROUND_KEYSPACES_MAX
 
 FIRN_INTERNAL status db_keyspace_create(firn_db *db, const char *name, uint32_t *id) {

@@ -20,7 +20,7 @@ static void close_stop_work(firn_db *db) {
 FIRN_INTERNAL void db_discard(firn_db *db) {
     close_stop_work(db);
     wal_writer_free(db->log);
-    version_set_free(db->versions);
+    version_set_unref(db->versions);
     for (table_meta *dead = graveyard_take(&db->grave), *next; dead; dead = next) {
         next = dead->next_dead;
         table_meta_bury(dead); /* the file is an orphan, removed at the next open */

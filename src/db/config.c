@@ -105,6 +105,23 @@ out:
     return st;
 }
 
+static status config_codec(firn_compression given, codec_id *out) {
+    static const codec_id codecs[] = {
+        [FIRN_COMPRESSION_DEFAULT] = CODEC_NONE,  [FIRN_COMPRESSION_NONE] = CODEC_NONE,
+        [FIRN_COMPRESSION_LZ4] = CODEC_LZ4,       [FIRN_COMPRESSION_ZSTD] = CODEC_ZSTD,
+        [FIRN_COMPRESSION_SNAPPY] = CODEC_SNAPPY,
+    };
+    *out = CODEC_NONE;
+    if ((int)given < FIRN_COMPRESSION_DEFAULT || given > FIRN_COMPRESSION_SNAPPY)
+        return error_status(FIRN_INVALID_ARGUMENT, "option compression has the unknown value %d",
+                            (int)given);
+    if (!codec_is_available((uint8_t)codecs[given]))
+        return error_status(FIRN_NOT_SUPPORTED, "option compression: %s is not part of this build",
+                            codec_name((uint8_t)codecs[given]));
+    *out = codecs[given];
+    return STATUS_OK;
+}
+
 static status config_tree(const firn_options *o, db_config *c) {
     status st = STATUS_OK;
     tree_options *t = &c->tree;
@@ -134,7 +151,7 @@ static status config_tree(const firn_options *o, db_config *c) {
     config_range stop = {"l0_stop_trigger", o->l0_stop_trigger, 2 * t->l0_slowdown,
                          t->l0_slowdown + 1, 100000};
     TRY(config_number32(&stop, &t->l0_stop));
-    t->codec = CODEC_NONE;
+    TRY(config_codec(o->compression, &t->codec));
 out:
     return st;
 }
@@ -171,6 +188,7 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
     event_u64(&e, "threads", c->threads);
     event_u64(&e, "durability", (uint64_t)c->durability);
     event_u64(&e, "block_bytes", c->tree.block_bytes);
+    event_string(&e, "compression", codec_name((uint8_t)c->tree.codec));
     event_u64(&e, "filter_bits_per_key", c->tree.filter_bits_per_key);
     event_u64(&e, "file_bytes", c->tree.file_bytes);
     event_u64(&e, "level_base_bytes", c->tree.level_base_bytes);

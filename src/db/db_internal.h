@@ -106,7 +106,8 @@ FIRN_INTERNAL NODISCARD status recovery_load_read_only(firn_db *db, version_set 
                                                        seqno *visible);
 
 /* --- read.c --- */
-FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace);
+/* What a reader of `snapshot` (NULL: the present) looks at; NULL: no such keyspace. */
+FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace, const firn_snapshot *snapshot);
 /* The bytes of a large value: `origin` is its table, NULL for the log. */
 FIRN_INTERNAL NODISCARD status db_large_map(firn_db *db, table *origin, slice encoded, slice *value,
                                             void **pin, void (**unpin)(void *pin));

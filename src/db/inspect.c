@@ -70,7 +70,7 @@ typedef struct verify_run {
     firn_db *db; /* opened read-only: the manifest and the log are proven by that */
     firn_verify_callback report;
     void *context;
-    char file[FILE_PATH_BYTES]; /* being read */
+    char file[FILE_PATH_BYTES];                  /* being read */
     uint64_t bytes_done, bytes_total, file_base; /* the log, read at the open, included */
     uint64_t problems;
     bool stopped;
@@ -144,7 +144,7 @@ static bool verify_is_listed_still(verify_run *r, const table_meta *meta) {
     for (uint32_t level = 0; view && level < LEVEL_COUNT && !listed; level++)
         listed = version_find_table(view->version, level, meta->where.number) != NULL;
     read_view_unref(view);
-    version_set_free(now);
+    version_set_unref(now);
     return listed;
 }
 

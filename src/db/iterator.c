@@ -88,7 +88,7 @@ out:
 }
 
 static status cursor_pin_view(firn_iter *it) {
-    it->view = db_view(it->db, it->keyspace);
+    it->view = db_view(it->db, it->keyspace, it->snapshot);
     if (!it->view)
         return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", it->db->directory,
                             it->keyspace);

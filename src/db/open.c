@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 
 #include "db/db_internal.h"
@@ -192,6 +193,22 @@ out:
     return st;
 }
 
+/* A new database's own name must survive a power cut, or all that is synced in it is lost with it.
+ * A parent that may not be read cannot be synced; whoever gave the directory answers for it. */
+static status open_sync_parent(const firn_db *db) {
+    char parent[FILE_PATH_BYTES];
+    size_t size = strlen(db->directory);
+    while (size > 1 && db->directory[size - 1] == '/')
+        size--;
+    while (size > 0 && db->directory[size - 1] != '/')
+        size--;
+    while (size > 1 && db->directory[size - 1] == '/')
+        size--;
+    snprintf(parent, sizeof parent, "%.*s", (int)size, db->directory);
+    status st = vfs_sync_dir(db->config.vfs, size ? parent : ".");
+    return st.os_errno == EACCES ? STATUS_OK : st;
+}
+
 static status open_writable(firn_db *db, bool exists) {
     status st = STATUS_OK;
     version_set_args args = {.vfs = db->config.vfs,
@@ -207,6 +224,8 @@ static status open_writable(firn_db *db, bool exists) {
     TRY(open_caches(db));
     TRY(version_set_new(&args, &db->versions));
     db->jobs.versions = db->versions;
+    if (!exists)
+        TRY(open_sync_parent(db));
     TRY(exists ? version_set_recover(db->versions) : version_set_create(db->versions));
     TRY(recovery_run(db));
     TRY(open_start_work(db));
@@ -260,7 +279,7 @@ FIRN_INTERNAL status db_refresh(firn_db *db) {
     /* release: pairs with readers' acquire. */
     atomic_u64_store(&db->visible, visible, memory_order_release);
     mutex_unlock(&db->refresh_guard);
-    version_set_free(old); /* views in use keep what they name */
+    version_set_unref(old); /* views in use keep what they name */
 out:
     return st;
 }

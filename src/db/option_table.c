@@ -14,7 +14,8 @@ typedef enum option_type {
     OPTION_U32,
     OPTION_CHOICE,
     OPTION_DURABILITY,
-    OPTION_RECOVERY
+    OPTION_RECOVERY,
+    OPTION_COMPRESSION
 } option_type;
 
 typedef struct option_row {
@@ -34,6 +35,9 @@ static const char *const option_durability_words[] = {"default",     "every-comm
                                                       "every-bytes", "every-commits", "manual",
                                                       NULL};
 static const char *const option_recovery_words[] = {"default", "strict", "last-good", NULL};
+
+static const char *const option_compression_words[] = {"default", "none",   "lz4",
+                                                       "zstd",    "snappy", NULL};
 
 static const option_row option_rows[] = {
     OPTION_ROW(OPTION_U64, memory_bytes, "bytes", "25% of RAM, at least 64M",
@@ -76,6 +80,8 @@ static const option_row option_rows[] = {
                "L0 tables from which writes are slowed down."),
     OPTION_ROW(OPTION_U32, l0_stop_trigger, "number", "2 x l0_slowdown_trigger",
                "L0 tables at which writes wait."),
+    OPTION_ROW(OPTION_COMPRESSION, compression, "none|lz4|zstd|snappy", "none",
+               "How data blocks below L0 are compressed; tables on disk keep theirs."),
 };
 
 #undef OPTION_ROW
@@ -148,10 +154,15 @@ static bool option_store(const option_row *row, const char *text, void *field) {
             return false;
         *(firn_durability *)field = (firn_durability)word;
         return true;
-    default:
+    case OPTION_RECOVERY:
         if (!option_parse_word(text, option_recovery_words, &word))
             return false;
         *(firn_recovery *)field = (firn_recovery)word;
+        return true;
+    default:
+        if (!option_parse_word(text, option_compression_words, &word))
+            return false;
+        *(firn_compression *)field = (firn_compression)word;
         return true;
     }
 }

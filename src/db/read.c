@@ -9,7 +9,9 @@
 
 #include "base/poison.h"
 
-FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace_id) {
+FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace_id, const firn_snapshot *snapshot) {
+    if (snapshot && snapshot->state)
+        return version_set_view(snapshot->state, keyspace_id);
     if (!db->config.read_only)
         return version_set_view(db->versions, keyspace_id);
     mutex_lock(&db->refresh_guard);
@@ -164,6 +166,31 @@ FIRN_INTERNAL void db_value_release(firn_value *value) {
     read_value_clear(value);
 }
 
+/* How a point read keeps its view: inside the epoch, which touches no shared line; counted where
+ * the state itself may be replaced (read-only databases). */
+typedef struct read_hold {
+    const read_view *view;
+    read_view *counted; /* NULL: inside the epoch, at `slot` */
+    uint64_t slot;
+} read_hold;
+
+static bool read_hold_view(firn_db *db, uint32_t keyspace_id, const firn_snapshot *snapshot,
+                           read_hold *hold) {
+    *hold = (read_hold){0};
+    if (LIKELY(!db->config.read_only))
+        hold->view = version_set_enter(db->versions, keyspace_id, &hold->slot);
+    else
+        hold->view = hold->counted = db_view(db, keyspace_id, snapshot);
+    return hold->view != NULL;
+}
+
+static void read_let_go(firn_db *db, const read_hold *hold) {
+    if (hold->counted)
+        read_view_unref(hold->counted);
+    else
+        version_set_leave(db->versions, hold->slot);
+}
+
 FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_options *options,
                             slice key, firn_value *out) {
     status st = STATUS_OK;
@@ -173,8 +200,8 @@ FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_o
     counters_add(&db->counters, COUNT_GETS, 1);
     /* The view first, then the sequence: whatever is visible by now and not in this view came
      * later. */
-    read_view *view = db_view(db, keyspace_id);
-    if (!view)
+    read_hold hold;
+    if (!read_hold_view(db, keyspace_id, options ? options->snapshot : NULL, &hold))
         return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", db->directory,
                             keyspace_id);
     /* acquire: pairs with the commit leader's release. */
@@ -183,7 +210,7 @@ FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_o
                          : atomic_u64_load(&db->visible, memory_order_acquire);
     if (options && options->fill_cache == FIRN_NO)
         s.args.fill_cache = false;
-    s.view = view;
+    s.view = hold.view;
     TRY(seek_key_init(&seek, user_key_of(key), sequence));
     s.seek = seek.key;
     TRY(read_search_run(&s));
@@ -197,18 +224,33 @@ out:
     lookup_release(&s.found);
     table_unref(s.origin);
     seek_key_deinit(&seek);
-    read_view_unref(view);
+    read_let_go(db, &hold);
     return st;
 }
 
 /* --- snapshots --- */
 
+/* The writer beside a read-only database knows nothing of its snapshots and drops the versions they
+ * see: such a snapshot keeps the state it was taken in. */
 FIRN_INTERNAL status db_snapshot_new(firn_db *db, const firn_snapshot **out) {
-    return snapshot_take(&db->snapshots, time_wall_ms(db->config.clock), out);
+    struct firn_snapshot *s;
+    if (db->config.read_only)
+        mutex_lock(&db->refresh_guard);
+    status st = snapshot_take(&db->snapshots, time_wall_ms(db->config.clock), &s);
+    if (db->config.read_only && status_is_ok(st)) {
+        s->state = db->versions;
+        version_set_ref(s->state);
+    }
+    if (db->config.read_only)
+        mutex_unlock(&db->refresh_guard);
+    *out = s;
+    return st;
 }
 
 FIRN_INTERNAL void db_snapshot_release(firn_db *db, const firn_snapshot *snapshot) {
+    version_set *state = snapshot->state;
     snapshot_drop(&db->snapshots, snapshot);
+    version_set_unref(state);
 }
 
 FIRN_INTERNAL uint64_t db_snapshot_sequence(const firn_snapshot *snapshot) {

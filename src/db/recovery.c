@@ -327,7 +327,9 @@ static status recovery_open_tables(firn_db *db, version_set *versions) {
             for (uint32_t i = 0; i < l->count && status_is_ok(st); i++) {
                 table *t;
                 st = table_cache_get(db->tables, &l->tables[i]->where, view->order, &t);
-                table_unref(t); /* the cache keeps it open */
+                table_unref(t);                    /* the cache keeps it open */
+                if (status_is(st, FIRN_NOT_FOUND)) /* damage, or a live writer moved on: retried */
+                    st = recovery_check_table(db, l->tables[i]);
             }
         }
         read_view_unref(view);
@@ -367,7 +369,7 @@ FIRN_INTERNAL status recovery_load_read_only(firn_db *db, version_set **out, seq
         st = recovery_try_read_only(db, versions);
         if (status_is_ok(st))
             break;
-        version_set_free(versions);
+        version_set_unref(versions);
         versions = NULL;
         /* A live writer replaces files while they are read: what looks wrong may be a moment's
          * view. */

@@ -23,7 +23,7 @@ FIRN_INTERNAL status keyspace_new(uint32_t id, const char *name, key_order order
     TRY(memtable_new(order, memtable_bytes, &k->active.table));
     TRY(version_new_empty(order, &k->version));
     TRY(keyspace_prepare_view(&view));
-    (void)keyspace_publish(k, view); /* there was no view before */
+    CHECK(keyspace_publish(k, view) == NULL);
     *out = k;
     k = NULL;
 out:
@@ -34,7 +34,7 @@ out:
 FIRN_INTERNAL void keyspace_free(keyspace *k) {
     if (!k)
         return;
-    read_view_unref(k->view);
+    read_view_unref(atomic_ptr_load(&k->view, memory_order_seq_cst));
     memtable_unref(k->active.table);
     for (uint32_t i = 0; i < k->sealed_count; i++)
         memtable_unref(k->sealed[i].table);
@@ -52,7 +52,6 @@ FIRN_INTERNAL status keyspace_prepare_view(read_view **out) {
 }
 
 FIRN_INTERNAL read_view *keyspace_publish(keyspace *k, read_view *prepared) {
-    read_view *old = k->view;
     prepared->keyspace = k->id;
     prepared->order = k->order;
     prepared->active = k->active.table;
@@ -64,8 +63,8 @@ FIRN_INTERNAL read_view *keyspace_publish(keyspace *k, read_view *prepared) {
     }
     prepared->version = k->version;
     version_ref(prepared->version);
-    k->view = prepared;
-    return old;
+    /* seq_cst, as epochs want it: pairs with the load in version_set_enter. */
+    return atomic_ptr_exchange(&k->view, prepared, memory_order_seq_cst);
 }
 
 FIRN_INTERNAL void keyspace_seal(keyspace *k, memtable *fresh) {

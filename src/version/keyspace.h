@@ -23,7 +23,7 @@ typedef struct keyspace {
     memtable_slot sealed[SEALED_MEMTABLES_MAX]; /* oldest first */
     uint32_t sealed_count;
     version *version;
-    read_view *view; /* what readers get; one reference */
+    atomic_ptr view; /* read_view: what readers get; one reference */
 } keyspace;
 
 /* A keyspace with an empty memtable and no tables, its first view published. Gives *out. */
@@ -34,7 +34,7 @@ FIRN_INTERNAL void keyspace_free(keyspace *k); /* NULL is fine */
 /* Memory for a view to come, so that publishing itself cannot fail. */
 FIRN_INTERNAL NODISCARD status keyspace_prepare_view(read_view **out);
 /* Fills `prepared` from the current state and makes it the view; takes it. The old view is given to
- * the caller, to be dropped when no lock is held. */
+ * the caller, to be retired when no lock is held. */
 FIRN_INTERNAL read_view *keyspace_publish(keyspace *k, read_view *prepared);
 
 /* Moves the active memtable to the sealed ones and puts `fresh` (taken) in its place. */

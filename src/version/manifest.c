@@ -23,6 +23,9 @@ FIRN_INTERNAL void manifest_init(manifest *m, const firn_vfs *vfs, const char *d
 }
 
 FIRN_INTERNAL void manifest_deinit(manifest *m) {
+    /* Space was reserved behind the last edit; it need not stay. */
+    if (m->file && m->health == MANIFEST_GOOD)
+        (void)!status_is_ok(vfs_truncate(m->file, m->end));
     (void)vfs_close(m->file); /* every edit was synced when it was written */
     m->file = NULL;
 }

@@ -19,3 +19,12 @@ FIRN_INTERNAL void read_view_unref(read_view *view) {
     version_unref(view->version);
     memory_free(view);
 }
+
+static void read_view_reclaim(epoch_item *item) {
+    read_view_unref((read_view *)item);
+}
+
+FIRN_INTERNAL void read_view_retire(read_view *view, epoch *readers) {
+    if (view)
+        epoch_retire(readers, &view->retirement, read_view_reclaim);
+}

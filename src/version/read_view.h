@@ -8,11 +8,13 @@
 #define FIRN_VERSION_READ_VIEW_H
 
 #include "memtable/memtable.h"
+#include "util/epoch.h"
 #include "version/version.h"
 
 #define SEALED_MEMTABLES_MAX 8
 
 typedef struct read_view {
+    epoch_item retirement; /* first; used once, when another view takes its place */
     atomic_u32 references;
     uint32_t keyspace;
     key_order order;
@@ -24,4 +26,6 @@ typedef struct read_view {
 
 FIRN_INTERNAL void read_view_ref(read_view *view);
 FIRN_INTERNAL void read_view_unref(read_view *view); /* NULL is fine */
+/* Drops a view's published reference once no reader inside `readers` can hold it; NULL is fine. */
+FIRN_INTERNAL void read_view_retire(read_view *view, epoch *readers);
 #endif

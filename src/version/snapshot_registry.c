@@ -17,7 +17,7 @@ FIRN_INTERNAL void snapshot_registry_deinit(snapshot_registry *r) {
 }
 
 FIRN_INTERNAL status snapshot_take(snapshot_registry *r, uint64_t now_ms,
-                                   const firn_snapshot **out) {
+                                   struct firn_snapshot **out) {
     struct firn_snapshot *s = memory_new_zeroed(sizeof *s);
     *out = s;
     if (!s)

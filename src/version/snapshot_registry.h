@@ -14,6 +14,7 @@
 struct firn_snapshot {
     seqno sequence;
     uint64_t created_ms;
+    struct version_set *state; /* read-only databases: what it reads from, referenced; else NULL */
     struct firn_snapshot *next, *previous;
 };
 
@@ -27,7 +28,7 @@ typedef struct snapshot_registry {
 FIRN_INTERNAL void snapshot_registry_init(snapshot_registry *r, const atomic_u64 *visible);
 FIRN_INTERNAL void snapshot_registry_deinit(snapshot_registry *r);
 FIRN_INTERNAL NODISCARD status snapshot_take(snapshot_registry *r, uint64_t now_ms,
-                                             const firn_snapshot **out);
+                                             struct firn_snapshot **out);
 FIRN_INTERNAL void snapshot_drop(snapshot_registry *r, const firn_snapshot *snapshot);
 
 /* The sequences that matter to a compaction: all snapshots ascending, then the newest visible one.

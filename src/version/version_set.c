@@ -6,27 +6,38 @@
 #include "base/poison.h"
 
 FIRN_INTERNAL status version_set_new(const version_set_args *args, version_set **out) {
-    version_set *vs = memory_new_zeroed(sizeof *vs);
+    version_set *vs = memory_new_aligned(CACHE_LINE_BYTES, sizeof *vs);
     *out = vs;
     if (!vs)
         return error_status(FIRN_NO_MEMORY, "no memory for the version set");
+    memset(vs, 0, sizeof *vs);
+    epoch_init(&vs->readers);
     vs->vfs = args->vfs;
     vs->directory = args->directory;
     vs->order = args->order;
     vs->memtable_bytes = args->memtable_bytes;
     vs->grave = args->grave;
     vs->next_file = 1;
+    atomic_u32_init(&vs->references, 1);
     mutex_init(&vs->install_guard);
     mutex_init(&vs->guard);
     manifest_init(&vs->manifest, vs->vfs, vs->directory);
     return STATUS_OK;
 }
 
-FIRN_INTERNAL void version_set_free(version_set *vs) {
-    if (!vs)
+FIRN_INTERNAL void version_set_ref(version_set *vs) {
+    /* relaxed: the caller holds a reference, or what keeps the database from dropping its own. */
+    atomic_u32_add(&vs->references, 1, memory_order_relaxed);
+}
+
+FIRN_INTERNAL void version_set_unref(version_set *vs) {
+    /* acq_rel: pairs with the other droppers' release. */
+    if (!vs || atomic_u32_sub(&vs->references, 1, memory_order_acq_rel) != 1)
         return;
+    epoch_deinit(&vs->readers);
     for (uint32_t i = 0; i < vs->keyspace_count; i++)
         keyspace_free(vs->keyspaces[i]);
+    version_set_free_retired(vs->retired);
     manifest_deinit(&vs->manifest);
     mutex_deinit(&vs->guard);
     mutex_deinit(&vs->install_guard);
@@ -110,7 +121,7 @@ static status version_set_apply_recovered(void *context, const version_edit *edi
         TRY(version_new_edited(k->version, edit, k->id, vs->grave, &next));
         version_unref(k->version);
         k->version = next;
-        read_view_unref(keyspace_publish(k, view));
+        read_view_retire(keyspace_publish(k, view), &vs->readers);
         view = NULL;
     }
     version_set_apply_scalars_locked(vs, edit);
@@ -145,14 +156,43 @@ out:
 
 /* --- reading --- */
 
-FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace_id) {
+/* The default keyspace is there from the beginning and never moves; others are looked up under the
+ * lock. */
+static keyspace *version_set_find(version_set *vs, uint32_t keyspace_id) {
+    if (LIKELY(keyspace_id == KEYSPACE_DEFAULT))
+        return vs->keyspaces[0];
     mutex_lock(&vs->guard);
     keyspace *k = version_set_find_locked(vs, keyspace_id);
-    read_view *view = k ? k->view : NULL;
-    if (view)
-        read_view_ref(view);
     mutex_unlock(&vs->guard);
-    return view;
+    return k;
+}
+
+FIRN_INTERNAL const read_view *version_set_enter(version_set *vs, uint32_t keyspace_id,
+                                                 uint64_t *slot) {
+    keyspace *k = version_set_find(vs, keyspace_id);
+    if (!k)
+        return NULL;
+    *slot = epoch_enter(&vs->readers);
+    return atomic_ptr_load(&k->view, memory_order_seq_cst);
+}
+
+FIRN_INTERNAL void version_set_leave(version_set *vs, uint64_t slot) {
+    epoch_leave(&vs->readers, slot);
+}
+
+FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace_id) {
+    uint64_t slot;
+    const read_view *view = version_set_enter(vs, keyspace_id, &slot);
+    if (!view)
+        return NULL;
+    read_view *referenced = (read_view *)(uintptr_t)view;
+    read_view_ref(referenced);
+    version_set_leave(vs, slot);
+    return referenced;
+}
+
+FIRN_INTERNAL uint64_t version_set_collect(version_set *vs) {
+    return epoch_collect(&vs->readers);
 }
 
 FIRN_INTERNAL uint32_t version_set_keyspaces(version_set *vs, uint32_t *ids, uint32_t capacity) {

@@ -28,8 +28,10 @@ typedef struct version_set_args {
 } version_set_args;
 
 FIRN_INTERNAL NODISCARD status version_set_new(const version_set_args *args, version_set **out);
-/* Drops everything it holds; no view may be in use. NULL is fine. */
-FIRN_INTERNAL void version_set_free(version_set *vs);
+/* Counted: with the last reference it drops everything it holds; views in use keep what they name.
+ * NULL is fine for version_set_unref. */
+FIRN_INTERNAL void version_set_ref(version_set *vs);
+FIRN_INTERNAL void version_set_unref(version_set *vs);
 
 /* Reads CURRENT and the manifest. NOT_FOUND: no database here. INVALID_ARGUMENT: other comparator.
  */
@@ -39,6 +41,14 @@ FIRN_INTERNAL NODISCARD status version_set_create(version_set *vs);
 
 /* --- reading --- */
 
+/* For point reads: the current view of a keyspace, held by staying inside until
+ * version_set_leave(*slot). NULL, without being inside: no such keyspace. A thread is inside once
+ * at a time. */
+FIRN_INTERNAL const read_view *version_set_enter(version_set *vs, uint32_t keyspace,
+                                                 uint64_t *slot);
+FIRN_INTERNAL void version_set_leave(version_set *vs, uint64_t slot);
+/* Drops replaced views that no reader is inside with any more; how many still wait. */
+FIRN_INTERNAL uint64_t version_set_collect(version_set *vs);
 /* A reference on the current view of a keyspace, or NULL if there is none of that id. */
 FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace);
 /* The ids of all keyspaces, ascending; at most `capacity`. Returns how many there are. */
@@ -65,14 +75,18 @@ FIRN_INTERNAL bool version_set_oldest_unflushed(version_set *vs, uint32_t *keysp
  * false if there is none. Give it back with version_set_flush_failed or by installing it. */
 FIRN_INTERNAL bool version_set_take_flush(version_set *vs, uint32_t *keyspace, memtable **out);
 FIRN_INTERNAL void version_set_flush_failed(version_set *vs, uint32_t keyspace, memtable *m);
-/* Whether another keyspace has unflushed entries with sequences <= `sequence`: then the log must be
- * synced before a flush through `sequence` is installed, or a batch over both could be halved. */
-FIRN_INTERNAL bool version_set_log_is_shared(version_set *vs, uint32_t keyspace, seqno sequence);
+/* Whether another keyspace has unflushed entries: then the log must be synced before a flush is
+ * installed, or a batch over both could be halved. Sequences do not tell which batches those are:
+ * of one batch, this keyspace may hold the first entries and the other one those behind. */
+FIRN_INTERNAL bool version_set_log_is_shared(version_set *vs, uint32_t keyspace);
 /* Nothing in the log below this position is needed once memtable `flushed` (may be NULL) is in
  * tables. `applied` is a position below which every record is in its memtable, read before the
  * call. */
 FIRN_INTERNAL uint64_t version_set_log_floor(version_set *vs, const memtable *flushed,
                                              uint64_t applied);
+/* Readers may still look for large values of flushed memtables in the log from this position on;
+ * UINT64_MAX: none do. */
+FIRN_INTERNAL uint64_t version_set_log_pinned(version_set *vs);
 FIRN_INTERNAL uint64_t version_set_memtable_bytes(version_set *vs, uint64_t *entries,
                                                   uint64_t *sealed);
 

@@ -100,15 +100,8 @@ out:
     return st;
 }
 
-/* One step for readers: the flushed memtable goes and its tables come under the same lock. Gives
- * back the memtable's reference. */
-static memtable *version_set_publish(version_set *vs, const version_edit *edit, version **next,
-                                     read_view **views, const flushed_memtable *flushed) {
-    memtable *dropped = NULL;
-    mutex_lock(&vs->guard);
-    if (flushed)
-        dropped = keyspace_drop_oldest_sealed(version_set_find_locked(vs, flushed->keyspace),
-                                              flushed->table);
+static void version_set_publish_locked(version_set *vs, const version_edit *edit, version **next,
+                                       read_view **views) {
     version_set_apply_scalars_locked(vs, edit);
     for (uint32_t i = 0; i < vs->keyspace_count; i++) {
         keyspace *k = vs->keyspaces[i];
@@ -122,8 +115,6 @@ static memtable *version_set_publish(version_set *vs, const version_edit *edit, 
         }
         views[i] = keyspace_publish(k, views[i]);
     }
-    mutex_unlock(&vs->guard);
-    return dropped;
 }
 
 static bool version_set_edit_touches(const version_edit *edit, uint32_t keyspace_id) {
@@ -144,12 +135,19 @@ static status version_set_install_locked(version_set *vs, version_edit *edit,
     version *next[KEYSPACES_MAX] = {NULL};
     read_view *views[KEYSPACES_MAX] = {NULL};
     memtable *dropped = NULL;
+    retired_memtable *retired = NULL;
     mutex_assert_held(&vs->install_guard);
     edit->has_next_file = edit->has_last_sequence = true;
     mutex_lock(&vs->guard);
     edit->next_file = vs->next_file;
     if (edit->last_sequence < vs->last_sequence)
         edit->last_sequence = vs->last_sequence;
+    if (edit->has_log_floor && edit->log_floor_position < vs->log_floor_position) {
+        /* A flush of another keyspace was installed since this one looked. Its floor holds as well,
+         * and the log below it is gone. */
+        edit->log_floor_position = vs->log_floor_position;
+        edit->log_floor_segment = vs->log_floor_segment;
+    }
     mutex_unlock(&vs->guard);
     /* Only installs change versions and the list of keyspaces, and they hold install_guard. */
     for (uint32_t i = 0; i < vs->keyspace_count; i++) {
@@ -159,16 +157,24 @@ static status version_set_install_locked(version_set *vs, version_edit *edit,
         if (next[i] || (flushed && k->id == flushed->keyspace))
             TRY(keyspace_prepare_view(&views[i]));
     }
+    if (flushed)
+        TRY(version_set_prepare_retired(flushed->table, &retired));
     TRY(version_set_log_edit(vs, edit, next));
-    dropped = version_set_publish(vs, edit, next, views, flushed);
+    /* One step for readers: the flushed memtable goes and its tables come under the same lock. */
+    mutex_lock(&vs->guard);
+    if (flushed)
+        dropped = version_set_drop_flushed_locked(vs, flushed, &retired);
+    version_set_publish_locked(vs, edit, next, views);
+    mutex_unlock(&vs->guard);
     if (flushed)
         memtable_unref(flushed->table); /* the reference that version_set_take_flush gave */
 out:
     version_set_note_manifest(vs);
     memtable_unref(dropped);
+    memory_free(retired);
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
         version_unref(next[i]);
-        read_view_unref(views[i]);
+        read_view_retire(views[i], &vs->readers);
     }
     return st;
 }

@@ -12,7 +12,16 @@
 
 enum { KEYSPACES_MAX = 64 };
 
+/* A flushed memtable that a reader may still hold, while its large values lie in the log. */
+typedef struct retired_memtable {
+    memtable *table; /* one reference */
+    uint64_t log_start;
+    struct retired_memtable *next;
+} retired_memtable;
+
 struct version_set {
+    atomic_u32 references;
+
     /* set at birth */
     const firn_vfs *vfs;
     const char *directory;
@@ -20,8 +29,10 @@ struct version_set {
     uint64_t memtable_bytes;
     graveyard *grave;
 
-    mutex
-        install_guard; /* serialises edits; held across the manifest's I/O; taken before `guard` */
+    epoch readers; /* inside: point reads, and whoever takes a reference on a view */
+
+    /* Serialises edits; held across the manifest's I/O; taken before `guard`. */
+    mutex install_guard;
     manifest manifest; /* guarded by install_guard */
 
     mutex guard;                        /* all below; never held across I/O */
@@ -34,6 +45,7 @@ struct version_set {
     uint64_t manifest_number;
     uint8_t database[16];
     bool poisoned;
+    retired_memtable *retired;
 };
 
 /* The keyspace of that id, or NULL; `guard` is held, as in all `_locked` functions here. */
@@ -41,6 +53,15 @@ FIRN_INTERNAL keyspace *version_set_find_locked(version_set *vs, uint32_t id);
 FIRN_INTERNAL NODISCARD status version_set_apply_keyspace_locked(version_set *vs,
                                                                  const edit_keyspace *change);
 FIRN_INTERNAL void version_set_apply_scalars_locked(version_set *vs, const version_edit *edit);
+/* Memory to retire `m` with, so that this cannot fail later; NULL where there is no need. */
+FIRN_INTERNAL NODISCARD status version_set_prepare_retired(const memtable *m,
+                                                           retired_memtable **out);
+/* Gives the sealed memtable's reference to the caller, or to *retired if there is one, which it
+ * takes. */
+FIRN_INTERNAL memtable *version_set_drop_flushed_locked(version_set *vs,
+                                                        const flushed_memtable *flushed,
+                                                        retired_memtable **retired);
+FIRN_INTERNAL void version_set_free_retired(retired_memtable *list);
 /* Copies what others may ask of the manifest to where they may look; install_guard is held. */
 FIRN_INTERNAL void version_set_note_manifest(version_set *vs);
 #endif

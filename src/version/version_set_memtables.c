@@ -42,7 +42,7 @@ FIRN_INTERNAL status version_set_seal(version_set *vs, uint32_t keyspace_id) {
 out:
     mutex_unlock(&vs->guard);
     memtable_unref(fresh);
-    read_view_unref(view);
+    read_view_retire(view, &vs->readers);
     return st;
 }
 
@@ -111,22 +111,13 @@ FIRN_INTERNAL void version_set_flush_failed(version_set *vs, uint32_t keyspace_i
     memtable_unref(m);
 }
 
-static bool version_set_keyspace_reaches_below(const keyspace *k, seqno sequence) {
-    for (uint32_t i = 0; i < k->sealed_count; i++) {
-        if (memtable_first_sequence(k->sealed[i].table) <= sequence)
-            return true;
-    }
-    return memtable_entries(k->active.table) > 0 &&
-           memtable_first_sequence(k->active.table) <= sequence;
-}
-
-FIRN_INTERNAL bool version_set_log_is_shared(version_set *vs, uint32_t keyspace_id,
-                                             seqno sequence) {
+FIRN_INTERNAL bool version_set_log_is_shared(version_set *vs, uint32_t keyspace_id) {
     bool shared = false;
     mutex_lock(&vs->guard);
     for (uint32_t i = 0; i < vs->keyspace_count; i++) {
         const keyspace *k = vs->keyspaces[i];
-        shared |= k->id != keyspace_id && version_set_keyspace_reaches_below(k, sequence);
+        shared |=
+            k->id != keyspace_id && (k->sealed_count > 0 || memtable_entries(k->active.table) > 0);
     }
     mutex_unlock(&vs->guard);
     return shared;
@@ -143,6 +134,60 @@ FIRN_INTERNAL uint64_t version_set_log_floor(version_set *vs, const memtable *fl
     }
     mutex_unlock(&vs->guard);
     return floor;
+}
+
+/* --- flushed memtables that readers still hold --- */
+
+FIRN_INTERNAL status version_set_prepare_retired(const memtable *m, retired_memtable **out) {
+    *out = NULL;
+    if (memtable_large_bytes(m) == 0)
+        return STATUS_OK;
+    *out = memory_new_zeroed(sizeof **out);
+    return *out ? STATUS_OK : error_status(FIRN_NO_MEMORY, "no memory to retire a memtable");
+}
+
+FIRN_INTERNAL memtable *version_set_drop_flushed_locked(version_set *vs,
+                                                        const flushed_memtable *flushed,
+                                                        retired_memtable **retired) {
+    mutex_assert_held(&vs->guard);
+    keyspace *k = version_set_find_locked(vs, flushed->keyspace);
+    uint64_t log_start = k->sealed[0].log_start;
+    memtable *dropped = keyspace_drop_oldest_sealed(k, flushed->table);
+    if (!*retired)
+        return dropped;
+    **retired = (retired_memtable){dropped, log_start, vs->retired};
+    vs->retired = *retired;
+    *retired = NULL;
+    return NULL;
+}
+
+FIRN_INTERNAL void version_set_free_retired(retired_memtable *list) {
+    while (list) {
+        retired_memtable *next = list->next;
+        memtable_unref(list->table);
+        memory_free(list);
+        list = next;
+    }
+}
+
+FIRN_INTERNAL uint64_t version_set_log_pinned(version_set *vs) {
+    uint64_t lowest = UINT64_MAX;
+    retired_memtable *idle = NULL;
+    mutex_lock(&vs->guard);
+    for (retired_memtable **at = &vs->retired; *at;) {
+        retired_memtable *r = *at;
+        if (memtable_is_shared(r->table)) {
+            lowest = r->log_start < lowest ? r->log_start : lowest;
+            at = &r->next;
+        } else { /* no reader can come to it any more */
+            *at = r->next;
+            r->next = idle;
+            idle = r;
+        }
+    }
+    mutex_unlock(&vs->guard);
+    version_set_free_retired(idle);
+    return lowest;
 }
 
 FIRN_INTERNAL uint64_t version_set_memtable_bytes(version_set *vs, uint64_t *entries,
