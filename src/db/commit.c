@@ -9,7 +9,8 @@
 
 #define COMMIT_GROUP_MAX      64
 #define COMMIT_GROUP_BYTES    (1u << 20)
-#define COMMIT_SLEEP_NS_LEAST 1000000u /* owed delay is slept in pieces of at least 1 ms */
+#define COMMIT_SLEEP_NS_LEAST 1000000u  /* owed delay is slept in pieces of at least 1 ms */
+#define COMMIT_STALL_EVENT_NS 20000000u /* shorter waits are only counted */
 
 typedef enum commit_work { COMMIT_BATCH, COMMIT_SEAL } commit_work;
 
@@ -64,8 +65,31 @@ static commit_target *commit_find_target(firn_db *db, uint32_t keyspace_id) {
     return &q->targets[q->target_count++];
 }
 
-/* Waits for background work to get further; the wait is named and counted. */
-static status commit_wait(firn_db *db, counter count, counter nanoseconds) {
+/* Waits for background work to get further. Each wait has a name and a counter; long ones are
+ * events. */
+typedef struct commit_cause {
+    const char *name;
+    counter count, nanoseconds;
+} commit_cause;
+
+static const commit_cause commit_memtables_full = {"memtables full", COUNT_WAIT_MEMTABLE,
+                                                   COUNT_WAIT_MEMTABLE_NS};
+static const commit_cause commit_l0_full = {"L0 full", COUNT_WAIT_L0_STOP, COUNT_WAIT_L0_STOP_NS};
+
+static void commit_count_wait(firn_db *db, const commit_cause *cause, uint64_t waited_ns) {
+    counters_add(&db->counters, cause->count, 1);
+    counters_add(&db->counters, cause->nanoseconds, waited_ns);
+    if (waited_ns < COMMIT_STALL_EVENT_NS)
+        return;
+    event e = event_begin(db->events, "stall");
+    event_string(&e, "cause", cause->name);
+    event_u64(&e, "micros", waited_ns / 1000);
+    /* relaxed: no partner; for people. */
+    event_u64(&e, "l0_tables", atomic_u32_load(&db->l0_tables, memory_order_relaxed));
+    event_end(&e);
+}
+
+static status commit_wait(firn_db *db, const commit_cause *cause) {
     status st = STATUS_OK;
     uint64_t started = time_monotonic_ns(db->config.clock);
     workers_wake(db->workers);
@@ -79,8 +103,7 @@ static status commit_wait(firn_db *db, counter count, counter nanoseconds) {
                           db->directory);
     }
     mutex_unlock(&db->background.guard);
-    counters_add(&db->counters, count, 1);
-    counters_add(&db->counters, nanoseconds, time_monotonic_ns(db->config.clock) - started);
+    commit_count_wait(db, cause, time_monotonic_ns(db->config.clock) - started);
     return st;
 }
 
@@ -106,7 +129,7 @@ static void commit_pay_delay(firn_db *db, uint64_t bytes) {
 static status commit_seal(firn_db *db, uint32_t keyspace_id) {
     status st = STATUS_OK;
     while (version_set_sealed_count(db->versions, keyspace_id) >= COMMIT_SEALED_MAX)
-        TRY(commit_wait(db, COUNT_WAIT_MEMTABLE, COUNT_WAIT_MEMTABLE_NS));
+        TRY(commit_wait(db, &commit_memtables_full));
     TRY(version_set_seal(db->versions, keyspace_id));
     db->commit.target_count = 0; /* the cached pointers are stale */
     workers_wake(db->workers);
@@ -155,7 +178,7 @@ static status commit_make_room(firn_db *db, const batch_view *first) {
     commit_pay_delay(db, first->user_bytes);
     /* relaxed: no partner; refreshed after every job. */
     while (atomic_u32_load(&db->l0_tables, memory_order_relaxed) >= db->config.tree.l0_stop)
-        TRY(commit_wait(db, COUNT_WAIT_L0_STOP, COUNT_WAIT_L0_STOP_NS));
+        TRY(commit_wait(db, &commit_l0_full));
     CHECK(commit_find_target(db, KEYSPACE_DEFAULT) != NULL); /* recovery insists on it */
     for (uint32_t i = 0; i < q->target_count; i++) {
         if (memtable_bytes(q->targets[i].table) < db->config.memtable_bytes)
@@ -394,3 +417,4 @@ FIRN_INTERNAL status commit_seal_all(firn_db *db) {
 #undef COMMIT_GROUP_MAX
 #undef COMMIT_GROUP_BYTES
 #undef COMMIT_SLEEP_NS_LEAST
+#undef COMMIT_STALL_EVENT_NS
