@@ -66,9 +66,9 @@ fuzz: ## fuzz every decoder, or one: make fuzz T=name SECONDS=60
 	@$(BUILD) fuzz fuzz_targets
 	@tools/fuzz.sh $(SECONDS) $(T)
 
-bench: setup all ## run the benchmarks
-	@if [ -x build/release/bin/firn-bench ]; then build/release/bin/firn-bench; \
-	else echo "bench/ has no sources"; exit 1; fi
+bench: setup ## build the benchmarks and run them: make bench ARGS='...'
+	@$(BUILD) release firn_bench
+	@build/release/bin/firn-bench $(ARGS)
 
 fmt: setup ## format all C files in place
 	@tools/list_sources.sh | xargs -r clang-format -i

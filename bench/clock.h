@@ -1,7 +1,7 @@
 /* bench/clock.h - the time, cheaply enough to be read once per operation.
  *
- * On x86-64 a tick is one step of the time stamp counter, elsewhere a nanosecond. Calibrated once by
- * clock_start(), before any fork; afterwards read-only, so any thread may ask. */
+ * On x86-64 a tick is one step of the time stamp counter, elsewhere a nanosecond. Calibrated once
+ * by clock_start(), before any fork; afterwards read-only, so any thread may ask. */
 #ifndef FIRN_BENCH_CLOCK_H
 #define FIRN_BENCH_CLOCK_H
 

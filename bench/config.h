@@ -47,9 +47,9 @@ typedef struct bench_config {
 
     char directory[400];
     const char *json_path;
-    bool keep;                /* leave the databases */
-    bool reuse;               /* begin with the databases that are there */
-    bool exit_without_close;  /* as after kill -9; for the recovery workload */
+    bool keep;               /* leave the databases */
+    bool reuse;              /* begin with the databases that are there */
+    bool exit_without_close; /* as after kill -9; for the recovery workload */
     bool quiet;
 } bench_config;
 

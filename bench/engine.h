@@ -1,5 +1,5 @@
-/* bench/engine.h - what the driver needs of a key-value engine, so that the same workload code drives
- * every one of them.
+/* bench/engine.h - what the driver needs of a key-value engine, so that the same workload code
+ * drives every one of them.
  *
  * An engine has no way of failing softly: a benchmark in which a call failed has measured nothing.
  * So every function either does its job or ends the process through bench_fail().
@@ -67,7 +67,7 @@ typedef struct engine_methods {
 
     /* Empties the memtables into files. NULL where there are none. */
     void (*flush)(void *db);
-    /* Rewrites everything into its final form. */
+    /* Rewrites everything into its final form. NULL where there is nothing to rewrite. */
     void (*compact)(void *db);
     /* Waits until no background work is running or due. NULL: the driver watches the threads. */
     void (*wait_idle)(void *db);

@@ -184,11 +184,6 @@ static bool lmdb_engine_iter_prev(void *iter, engine_entry *out) {
     return lmdb_engine_iter_move(iter, (MDB_val){0}, MDB_PREV, out);
 }
 
-/* A B-tree in place has nothing to compact. */
-static void lmdb_engine_compact(void *db) {
-    (void)db;
-}
-
 static void lmdb_engine_describe(void *db, FILE *to) {
     const lmdb_engine *e = db;
     fprintf(to,
@@ -217,6 +212,5 @@ const engine_methods engine_lmdb = {
     .iter_seek = lmdb_engine_iter_seek,
     .iter_next = lmdb_engine_iter_next,
     .iter_prev = lmdb_engine_iter_prev,
-    .compact = lmdb_engine_compact,
     .describe = lmdb_engine_describe,
 };

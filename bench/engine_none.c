@@ -79,6 +79,5 @@ const engine_methods engine_none = {
     .iter_seek = none_seek,
     .iter_next = none_step,
     .iter_prev = none_step,
-    .compact = none_ignore,
     .describe = none_describe,
 };

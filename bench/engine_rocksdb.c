@@ -52,7 +52,8 @@ static void rocksdb_engine_version(char *text, size_t size) {
 }
 
 static int rocksdb_engine_codec(const char *name) {
-    static const char *const names[] = {"none", "snappy", "zlib", "bz2", "lz4", "lz4hc", "xpress", "zstd"};
+    static const char *const names[] = {"none", "snappy", "zlib",   "bz2",
+                                        "lz4",  "lz4hc",  "xpress", "zstd"};
     for (int i = 0; i < 8; i++) {
         if (strcmp(name, names[i]) == 0)
             return i;
@@ -89,8 +90,9 @@ static void rocksdb_engine_configure(rocksdb_engine *e, const engine_settings *s
     }
     /* The table options take over the filter policy. */
     if (settings->filter_bits)
-        rocksdb_block_based_options_set_filter_policy(
-            e->table_options, rocksdb_filterpolicy_create_bloom_full(settings->filter_bits));
+        rocksdb_block_based_options_set_filter_policy(e->table_options,
+                                                      rocksdb_filterpolicy_create_bloom_full(
+                                                          settings->filter_bits));
     rocksdb_options_set_block_based_table_factory(e->options, e->table_options);
     engine_extra_options(settings, "rocksdb", rocksdb_engine_set, e);
 }
@@ -270,13 +272,23 @@ static uint64_t rocksdb_engine_debt_bytes(void *db) {
 
 /* RocksDB writes what is in effect into a file of its own; the lines that matter here. */
 static void rocksdb_engine_describe(void *db, FILE *to) {
-    static const char *const wanted[] = {
-        "write_buffer_size=",       "max_write_buffer_number=", "max_background_jobs=",
-        "compression=",             "level0_",                  "max_bytes_for_level_base=",
-        "target_file_size_base=",   "block_size=",              "filter_policy=",
-        "format_version=",          "checksum=",                "allow_mmap_reads=",
-        "block_restart_interval=",  "wal_bytes_per_sync=",      "compaction_style=",
-        "enable_pipelined_write=", NULL};
+    static const char *const wanted[] = {"write_buffer_size=",
+                                         "max_write_buffer_number=",
+                                         "max_background_jobs=",
+                                         "compression=",
+                                         "level0_",
+                                         "max_bytes_for_level_base=",
+                                         "target_file_size_base=",
+                                         "block_size=",
+                                         "filter_policy=",
+                                         "format_version=",
+                                         "checksum=",
+                                         "allow_mmap_reads=",
+                                         "block_restart_interval=",
+                                         "wal_bytes_per_sync=",
+                                         "compaction_style=",
+                                         "enable_pipelined_write=",
+                                         NULL};
     rocksdb_engine *e = db;
     char path[1024] = "";
     DIR *directory = opendir(e->path);

@@ -1,5 +1,5 @@
-/* SQLite: a B-tree keyed by blob, in write-ahead-log mode. Each session is a connection. The cache is
- * split among connections as SQLite does; filters and memtables have no counterpart. */
+/* SQLite: a B-tree keyed by blob, in write-ahead-log mode. Each session is a connection. The cache
+ * is split among connections as SQLite does; filters and memtables have no counterpart. */
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>

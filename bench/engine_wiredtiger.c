@@ -55,14 +55,15 @@ static void *wiredtiger_open_as(const engine_settings *settings, bool lsm) {
                      "open");
     wiredtiger_check(e->connection->open_session(e->connection, NULL, NULL, &e->session),
                      "open session");
+    const uint64_t chunk_most = (uint64_t)500 << 20;
+    uint64_t chunk = settings->memtable_bytes < chunk_most ? settings->memtable_bytes : chunk_most;
     size_t used = (size_t)snprintf(e->table, sizeof e->table,
                                    "key_format=u,value_format=u,leaf_page_max=%u%s",
                                    settings->block_bytes, lsm ? ",type=lsm" : "");
     if (lsm)
         snprintf(e->table + used, sizeof e->table - used,
                  ",lsm=(chunk_size=%llu,bloom=%s,bloom_bit_count=%u,bloom_hash_count=%u)",
-                 (unsigned long long)settings->memtable_bytes,
-                 settings->filter_bits ? "true" : "false",
+                 (unsigned long long)chunk, settings->filter_bits ? "true" : "false",
                  settings->filter_bits > 2 ? settings->filter_bits : 2,
                  settings->filter_bits > 2 ? settings->filter_bits * 7 / 10 : 2);
     wiredtiger_check(e->session->create(e->session, WT_TABLE, e->table), "create");
@@ -117,20 +118,15 @@ static void wiredtiger_write(wiredtiger_session *s, firn_slice key, const firn_s
     WT_ITEM v = wiredtiger_item(value ? *value : key);
     int error;
     do {
-        if (sync)
-            wiredtiger_check(s->session->begin_transaction(s->session, NULL), "begin");
         c->set_key(c, &k);
         if (value)
             c->set_value(c, &v);
         error = value ? c->insert(c) : c->remove(c);
-        if (sync && error == WT_ROLLBACK)
-            wiredtiger_check(s->session->rollback_transaction(s->session, NULL), "roll back");
     } while (error == WT_ROLLBACK);
-    if (error == WT_NOTFOUND)
-        error = 0;
-    wiredtiger_check(error, value ? "insert" : "remove");
+    if (error != WT_NOTFOUND)
+        wiredtiger_check(error, value ? "insert" : "remove");
     if (sync)
-        wiredtiger_check(s->session->commit_transaction(s->session, "sync=on"), "commit");
+        wiredtiger_check(s->session->log_flush(s->session, "sync=on"), "flush the log");
 }
 
 static void wiredtiger_put(void *session, firn_slice key, firn_slice value, bool sync) {
@@ -156,8 +152,9 @@ static void wiredtiger_batch_put(void *session, firn_slice key, firn_slice value
 static void wiredtiger_batch_commit(void *session, bool sync) {
     wiredtiger_session *s = session;
     if (s->in_batch)
-        wiredtiger_check(s->session->commit_transaction(s->session, sync ? "sync=on" : NULL),
-                         "commit");
+        wiredtiger_check(s->session->commit_transaction(s->session, NULL), "commit");
+    if (sync)
+        wiredtiger_check(s->session->log_flush(s->session, "sync=on"), "flush the log");
     s->in_batch = false;
 }
 

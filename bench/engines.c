@@ -17,14 +17,12 @@ static const engine_methods *const engines_built_in[] = {
     &engine_lmdb,
 #endif
 #if FIRN_BENCH_WIREDTIGER
-    &engine_wiredtiger,
-    &engine_wiredtiger_lsm,
+    &engine_wiredtiger, &engine_wiredtiger_lsm,
 #endif
 #if FIRN_BENCH_SQLITE
     &engine_sqlite,
 #endif
-    &engine_none,
-    NULL,
+    &engine_none,       NULL,
 };
 
 const engine_methods *const *engine_list(void) {

@@ -92,7 +92,7 @@ void permutation_init(permutation *p, uint64_t count, uint64_t seed) {
         p->multiplier[i] = random_next(&seed) | 1;
 }
 
-enum { ZIPFIAN_CELL_BITS = 16, ZIPFIAN_CELLS = 1 << ZIPFIAN_CELL_BITS };
+enum { ZIPFIAN_CELL_BITS = 14, ZIPFIAN_CELLS = 1 << ZIPFIAN_CELL_BITS };
 
 struct zipfian {
     uint64_t rank[ZIPFIAN_CELLS + 1]; /* the rank at quantile i / ZIPFIAN_CELLS */
@@ -106,8 +106,8 @@ static double zipfian_zeta(uint64_t count, double theta) {
     for (; i <= count && i <= exact; i++)
         sum += 1 / pow((double)i, theta);
     if (i <= count)
-        sum += (pow((double)count + 0.5, 1 - theta) - pow((double)i - 0.5, 1 - theta)) /
-               (1 - theta);
+        sum +=
+            (pow((double)count + 0.5, 1 - theta) - pow((double)i - 0.5, 1 - theta)) / (1 - theta);
     return sum;
 }
 

@@ -80,7 +80,7 @@ static inline uint64_t permutation_at(const permutation *p, uint64_t position) {
 }
 
 /* Ranks 0 .. count - 1 with Zipf's distribution, constant 0.99 (as YCSB): 0 is the commonest.
- * The inverse of the distribution is tabulated at 2^16 points and interpolated: no powers are taken
+ * The inverse of the distribution is tabulated at 2^14 points and interpolated: no powers are taken
  * per sample. The construction is Gray et al., "Quickly generating billion-record synthetic
  * databases" (SIGMOD 1994). */
 typedef struct zipfian zipfian;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "result.h"
 
@@ -15,9 +16,9 @@ usage usage_since(const usage *now, const usage *before);
 /* Anonymous memory in use now. */
 uint64_t process_rss_anon(void);
 
-/* Returns once all threads but the caller's have slept for a while: nothing runs in the
- * background. Gives the time (clock_ns) at which that began. */
-uint64_t process_wait_quiet(void);
+/* Returns once all threads but the caller and `ignored` have slept for a while: nothing runs in the
+ * background. Gives the time (clock_ns) at which that began. Gives up after a minute. */
+uint64_t process_wait_quiet(pid_t ignored);
 
 /* Bytes allocated to the files under `path`; *tables of them in sorted files (.sst, .ldb). */
 uint64_t directory_bytes(const char *path, uint64_t *tables);

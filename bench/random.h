@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Spreads all bits of `x` over all bits of the result; a bijection (the finalizer of splitmix64). */
+/* Spreads all bits of `x` over all bits of the result; a bijection (the finalizer of splitmix64).
+ */
 static inline uint64_t random_mix(uint64_t x) {
     x ^= x >> 30;
     x *= 0xbf58476d1ce4e5b9u;

@@ -15,18 +15,21 @@ typedef struct worker_result {
     uint64_t checksum; /* of all values read; does not depend on their order */
     uint64_t user_bytes_written;
     uint64_t user_bytes_read;
+    uint64_t cpu_ns;      /* of the worker's thread alone */
     histogram latency[2]; /* reads, writes */
 } worker_result;
 
+void worker_result_merge(worker_result *into, const worker_result *from);
+
 /* What the operating system counted for this process, over some span. */
 typedef struct usage {
-    uint64_t write_bytes;   /* sent towards the device: every page made dirty */
-    uint64_t read_bytes;    /* fetched from the device */
-    uint64_t write_calls;   /* write and its kin */
+    uint64_t write_bytes; /* sent towards the device: every page made dirty */
+    uint64_t read_bytes;  /* fetched from the device */
+    uint64_t write_calls; /* write and its kin */
     uint64_t read_calls;
     uint64_t minor_faults, major_faults;
-    uint64_t waits;         /* voluntary context switches */
-    uint64_t preemptions;   /* involuntary ones */
+    uint64_t waits;       /* voluntary context switches */
+    uint64_t preemptions; /* involuntary ones */
     uint64_t cpu_user_ns, cpu_system_ns;
 } usage;
 
@@ -35,6 +38,7 @@ typedef struct step_result {
     char step[40];
     uint32_t round;
     uint32_t threads;
+    uint32_t position; /* of the step in the list */
     bool free_running; /* ended by time: counts and checksums differ between runs */
     uint64_t operations;
     double seconds;

@@ -22,6 +22,7 @@ typedef struct bench {
     uint64_t value_bytes; /* as the last fill wrote them */
     bool complete;        /* none of them was deleted */
     bool filled;
+    bool uncertain; /* which of two values a key has depended on how far threads got */
     uint64_t live_keys;
     unsigned generation; /* counts workloads; marks the values they write */
     uint32_t round;
@@ -33,13 +34,14 @@ typedef struct run {
     const workload *workload;
     uint32_t threads;
     uint64_t key_count;
-    permutation shuffle;    /* of the keys, for ORDER_SHUFFLED and for scattering ranks */
-    zipfian *ranks;         /* NULL: not needed */
-    _Atomic uint64_t inserted; /* keys now: grows with the inserts of mixed workloads */
-    _Atomic bool readers_done; /* tells the writer beside them to stop */
-    uint64_t ticks_limit;   /* 0: none */
+    permutation shuffle;              /* of the keys, for ORDER_SHUFFLED and for scattering ranks */
+    zipfian *ranks;                   /* NULL: not needed */
+    _Atomic uint64_t inserted;        /* keys now: grows with the inserts of mixed workloads */
+    _Atomic bool readers_done;        /* tells the writer beside them to stop */
+    uint64_t ticks_limit;             /* 0: none */
     uint64_t ticks_per_operation_q16; /* rate limit; 0: none */
-    bool racy; /* what is read depends on who came first */
+    bool racy;                        /* what is read depends on who came first */
+    bool must_find;                   /* a key asked for that is not found is lost */
 } run;
 
 typedef struct worker {
@@ -75,6 +77,10 @@ void bench_run(bench *b, const bench_step *step, step_result *out);
 /* The recovery workload: see recovery.c. */
 void bench_recover(bench *b, const bench_step *step, step_result *out);
 
+/* Gives `w` a session of its own and the generation's values. */
+void worker_init(worker *w, run *r, uint32_t index, uint64_t budget);
+void worker_deinit(worker *w);
+
 /* --- for the loops --- */
 
 /* Whether there is another operation to do. */
@@ -85,7 +91,8 @@ static inline bool worker_next(worker *w) {
 /* Waits until `operations` are due under the rate limit, and restarts the clock. */
 void worker_pace(worker *w);
 
-/* Ends a piece of work of `operations` operations: records how long each took since the last lap. */
+/* Ends a piece of work of `operations` operations: records how long each took since the last lap.
+ */
 static inline void worker_lap(worker *w, int kind, uint64_t operations) {
     uint64_t now = clock_ticks();
     uint64_t ns = clock_ticks_to_ns(now - w->last_ticks);
@@ -112,9 +119,10 @@ static inline void worker_put(worker *w, firn_slice key, bool sync) {
     w->result.user_bytes_written += key.size + value.size;
 }
 
-/* Checks what was read and adds it to the checksum. Ends the process when it is wrong. */
-void worker_took_wrong(const worker *w, firn_slice key, firn_slice value);
+/* Ends the process: `value` is not one that was written under `key`. */
+__attribute__((noreturn)) void worker_took_wrong(const worker *w, firn_slice key, firn_slice value);
 
+/* Checks what was read and adds it to the checksum. */
 static inline void worker_took(worker *w, firn_slice key, firn_slice value, bool whole) {
     uint64_t hash = key_hash(key);
     if (!value_belongs(&w->values, value, hash) || (whole && !value_is_whole(&w->values, value)))
@@ -124,8 +132,8 @@ static inline void worker_took(worker *w, firn_slice key, firn_slice value, bool
     w->result.checksum += w->run->racy ? hash : hash + value_touch(value);
 }
 
-/* Reads `key`, which must be there unless keys were deleted. Every 16th value is checked to its last
- * byte. */
+/* Reads `key`, which must be there unless keys were deleted. Every 16th value is checked to its
+ * last byte. */
 bool worker_get(worker *w, firn_slice key);
 
 /* An index in the order of the workload, for those that choose again and again. */

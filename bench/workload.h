@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct bench;
 struct worker;
 
 typedef enum key_order {
@@ -32,7 +33,8 @@ typedef struct workload {
     key_order order;
     /* Run by every worker; NULL for maintenance, which `maintain` names. */
     void (*body)(struct worker *w);
-    void (*maintain)(struct bench *b);
+    /* False: this engine has nothing of the kind. */
+    bool (*maintain)(struct bench *b);
     uint64_t operations_divisor; /* operations are this many times fewer than usual; 0: 1 */
     uint64_t value_bytes;        /* 0: as configured */
     bool missing;                /* asks for keys that are not there */

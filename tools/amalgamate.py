@@ -17,6 +17,7 @@ from check_layers import read_floors
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)".*$')
 DROPPED = {"base/poison.h"}
+OVER_LIBRARIES = {"hash_xxhash", "codec_lz4", "codec_zstd", "codec_snappy"}
 
 
 class Writer:
@@ -56,7 +57,7 @@ def sources():
     floors = read_floors((csource.ROOT / "src/LAYERS").read_text())
     folder_order = {folder: (floor, folder) for folder, floor in floors.items()}
     names = [p.relative_to("src") for p in csource.project_files(".c") if p.parts[0] == "src"]
-    names = [n for n in names if not n.stem.endswith("_xxhash")]
+    names = [n for n in names if n.stem not in OVER_LIBRARIES]
     return [n.as_posix() for n in sorted(names, key=lambda n: (folder_order[n.parts[0]], n.name))]
 
 

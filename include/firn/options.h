@@ -55,16 +55,16 @@ typedef enum firn_recovery {
     FIRN_RECOVERY_LAST_GOOD = 2 /* keep the longest undamaged prefix, report what was given up */
 } firn_recovery;
 
-/* How the data blocks of tables are compressed. It may differ from open to open: every table says
- * how it was written and is read whatever this is set to, and changes when a compaction rewrites
- * it. A block that would not shrink by an eighth is stored as it is. Tables of L0 are never
- * compressed: they live shortly, and flushes have to keep up with the writers. Large values (64 KiB
- * and more of their own extents) are not compressed either. */
+/* How the blocks of tables are compressed. It may differ from open to open: each block says how it
+ * was written and is read whatever this is set to, and changes when a compaction rewrites it. What
+ * would not shrink by an eighth is stored as it is. Tables of L0 are never compressed: they are
+ * rewritten soon, and flushes have to keep up with the writers. Nor are values of 1 MiB and more,
+ * which lie in tables as they came. */
 typedef enum firn_compression {
     FIRN_COMPRESSION_DEFAULT = 0, /* FIRN_COMPRESSION_NONE */
     FIRN_COMPRESSION_NONE = 1,
-    FIRN_COMPRESSION_LZ4 = 2,   /* about 0.5 us to read a block of 4 KiB; in every build */
-    FIRN_COMPRESSION_ZSTD = 3,  /* smaller, several times the work */
+    FIRN_COMPRESSION_LZ4 = 2,   /* a microsecond or two per block read; in every build */
+    FIRN_COMPRESSION_ZSTD = 3,  /* smaller, at several times the work */
     FIRN_COMPRESSION_SNAPPY = 4 /* much like LZ4 */
 } firn_compression;
 

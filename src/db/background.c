@@ -7,6 +7,7 @@
 #include "base/poison.h"
 
 #define BACKGROUND_RETRY_NS      100000000u /* after a failed job */
+#define BACKGROUND_LOOK_NS       5000000u
 #define BACKGROUND_COLLECT_NS    10000000u
 #define BACKGROUND_KEYSPACES_MAX 64
 
@@ -27,7 +28,8 @@ FIRN_INTERNAL void background_wake(void *context) {
 FIRN_INTERNAL bool background_wait_locked(firn_db *db) {
     mutex_assert_held(&db->background.guard);
     if (workers_are_threads(db->workers)) {
-        cond_wait_for(&db->background.changed, &db->background.guard, BACKGROUND_RETRY_NS);
+        /* Bounded: a job may have ended between the caller's look and this wait. */
+        cond_wait_for(&db->background.changed, &db->background.guard, BACKGROUND_LOOK_NS);
         return true;
     }
     mutex_unlock(&db->background.guard);
@@ -383,6 +385,7 @@ FIRN_INTERNAL bool db_step(firn_db *db) {
 }
 
 #undef BACKGROUND_RETRY_NS
+#undef BACKGROUND_LOOK_NS
 #undef BACKGROUND_COLLECT_NS
 #undef BACKGROUND_KEYSPACES_MAX
 

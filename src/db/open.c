@@ -47,6 +47,9 @@ static status open_make_directory(const db_config *config, const char *path) {
     if (config->read_only || !config->create_if_missing)
         return error_status(FIRN_NOT_FOUND, "%s: no such database", path);
     status st = vfs_make_dir(config->vfs, path);
+    if (status_is(st, FIRN_NOT_FOUND))
+        return error_status(FIRN_NOT_FOUND, "%s: the directory to create it in does not exist",
+                            path);
     return status_is(st, FIRN_BUSY) ? STATUS_OK : st; /* somebody else was faster */
 }
 

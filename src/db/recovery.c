@@ -57,6 +57,7 @@ typedef struct recovery_replay {
     firn_db *db;
     version_set *versions;
     bool may_flush;                                /* a read-only open keeps everything in memory */
+    bool beside_writer;                            /* what looks wrong may be a moment's view */
     seqno flushed_through[RECOVERY_KEYSPACES_MAX]; /* by position in `ids` */
     uint32_t ids[RECOVERY_KEYSPACES_MAX];
     uint32_t keyspace_count;
@@ -149,7 +150,7 @@ static wal_recovery_args recovery_wal_args(const firn_db *db, recovery_replay *r
                               .floor_position = facts.log_floor_position,
                               .clean_end = facts.clean_end,
                               .last_good = db->config.last_good,
-                              .beside_writer = db->config.read_only,
+                              .beside_writer = replay->beside_writer,
                               .on_batch = recovery_on_batch,
                               .context = replay};
     memcpy(args.database, facts.database, sizeof args.database);
@@ -337,10 +338,10 @@ static status recovery_open_tables(firn_db *db, version_set *versions) {
     return st;
 }
 
-static status recovery_try_read_only(firn_db *db, version_set *versions) {
+static status recovery_try_read_only(firn_db *db, version_set *versions, bool beside_writer) {
     status st = STATUS_OK;
     wal_recovery found = {0};
-    recovery_replay replay = {.db = db, .versions = versions};
+    recovery_replay replay = {.db = db, .versions = versions, .beside_writer = beside_writer};
     uint64_t started_ns = time_monotonic_ns(db->config.clock);
     TRY(version_set_recover(versions));
     if (!db->config.opens_tables_late)
@@ -366,7 +367,8 @@ FIRN_INTERNAL status recovery_load_read_only(firn_db *db, version_set **out, seq
                              .grave = NULL};
     for (int tries = 0; tries < RECOVERY_READ_TRIES; tries++) {
         TRY(version_set_new(&args, &versions));
-        st = recovery_try_read_only(db, versions);
+        /* The last try says what is wrong as if no writer were there. */
+        st = recovery_try_read_only(db, versions, tries + 1 < RECOVERY_READ_TRIES);
         if (status_is_ok(st))
             break;
         version_set_unref(versions);
