@@ -10,7 +10,7 @@ BUILD = tools/build.sh -j $(JOBS)
 CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz bench fmt \
+.PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz bench bench-full fmt \
         tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
@@ -66,9 +66,13 @@ fuzz: ## fuzz every decoder, or one: make fuzz T=name SECONDS=60
 	@$(BUILD) fuzz fuzz_targets
 	@tools/fuzz.sh $(SECONDS) $(T)
 
-bench: setup ## build the benchmarks and run them: make bench ARGS='...'
-	@$(BUILD) release firn_bench
-	@build/release/bin/firn-bench $(ARGS)
+bench: setup ## five minutes of Firn beside its peers
+	@tools/setup.sh bench
+	@bench/compare --tour
+
+bench-full: setup ## the whole comparison: every workload, key shape, size; hours
+	@tools/setup.sh bench
+	@bench/compare --full
 
 fmt: setup ## format all C files in place
 	@tools/list_sources.sh | xargs -r clang-format -i

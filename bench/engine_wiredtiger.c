@@ -48,7 +48,7 @@ static void *wiredtiger_open_as(const engine_settings *settings, bool lsm) {
              "create,cache_size=%llu,session_max=200,log=(enabled=true,file_max=64MB),"
              "transaction_sync=(enabled=true,method=none),checkpoint=(log_size=256MB),"
              "eviction=(threads_min=1,threads_max=%u)",
-             (unsigned long long)(settings->cache_bytes + 2 * settings->memtable_bytes),
+             (unsigned long long)settings->cache_bytes + 2ull * settings->memtable_bytes,
              settings->background_threads);
     engine_extra_options(settings, "wiredtiger", wiredtiger_append, e);
     wiredtiger_check(wiredtiger_open(settings->path, NULL, e->configuration, &e->connection),

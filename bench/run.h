@@ -96,7 +96,7 @@ void worker_pace(worker *w);
 static inline void worker_lap(worker *w, int kind, uint64_t operations) {
     uint64_t now = clock_ticks();
     uint64_t ns = clock_ticks_to_ns(now - w->last_ticks);
-    histogram_add(&w->result.latency[kind], operations == 1 ? ns : ns / operations, operations);
+    histogram_add(&w->result.latency[kind], operations > 1 ? ns / operations : ns, operations);
     w->last_ticks = now;
     w->issued += operations;
     /* relaxed: a counter that the trace samples; nothing is ordered by it. */

@@ -1,0 +1,113 @@
+/* Workloads that read, and those that mix reading with writing. */
+#include "run.h"
+
+enum { SCAN_LAP_ENTRIES = 64 /* a clock per entry would cost as much as the entry */ };
+
+void workload_read(worker *w) {
+    if (w->run->workload->missing) {
+        while (worker_next(w)) {
+            firn_slice key =
+                key_make_missing(&w->run->bench->config->key, worker_pick(w), w->key_buffer);
+            firn_slice value;
+            if (w->engine->get(w->session, key, &value))
+                worker_took_wrong(w, key, value);
+            worker_lap(w, LATENCY_READ, 1);
+        }
+        return;
+    }
+    while (worker_next(w)) {
+        worker_get(w, worker_key(w, worker_pick(w)));
+        worker_lap(w, LATENCY_READ, 1);
+    }
+}
+
+void workload_read_beside_writer(worker *w) {
+    if (w->index != 0) {
+        workload_read(w);
+        return;
+    }
+    while (!atomic_load(&w->run->readers_done)) {
+        worker_put(w, worker_key(w, random_below(&w->random, w->run->key_count)), false);
+        worker_lap(w, LATENCY_WRITE, 1);
+    }
+}
+
+void workload_scan_all(worker *w) {
+    bool backward = w->run->workload->backward;
+    const engine_methods *engine = w->engine;
+    bool (*step)(void *, engine_entry *) = backward ? engine->iter_prev : engine->iter_next;
+    engine_entry entry;
+    while (worker_next(w)) {
+        /* Fewer entries than operations asked for: once more from the start. */
+        void *iter = engine->iter_new(w->session);
+        uint64_t pending = 0;
+        uint64_t before = w->issued;
+        bool valid = backward ? engine->iter_last(iter, &entry) : engine->iter_first(iter, &entry);
+        for (; valid; valid = step(iter, &entry)) {
+            worker_took(w, entry.key, entry.value, pending == 0);
+            if (++pending == SCAN_LAP_ENTRIES) {
+                worker_lap(w, LATENCY_READ, pending);
+                pending = 0;
+            }
+            if (w->issued + pending >= w->budget || w->stopped)
+                break;
+        }
+        engine->iter_free(iter);
+        if (pending)
+            worker_lap(w, LATENCY_READ, pending);
+        if (w->issued == before) /* an empty database has nothing to scan */
+            return;
+    }
+}
+
+/* Seeks `key` and steps on, at most `steps` entries. */
+static void read_scan(worker *w, firn_slice key, uint64_t steps) {
+    engine_entry entry;
+    void *iter = w->engine->iter_new(w->session);
+    bool valid = w->engine->iter_seek(iter, key, &entry);
+    for (uint64_t i = 0; valid; i++) {
+        worker_took(w, entry.key, entry.value, i == 0);
+        if (i == steps)
+            break;
+        valid = w->engine->iter_next(iter, &entry);
+    }
+    w->engine->iter_free(iter);
+}
+
+void workload_seek(worker *w) {
+    uint64_t steps = w->run->workload->scan_steps;
+    while (worker_next(w)) {
+        read_scan(w, worker_key(w, worker_pick(w)), steps);
+        worker_lap(w, LATENCY_READ, 1);
+    }
+}
+
+void workload_mix(worker *w) {
+    run *r = w->run;
+    const workload *mix = r->workload;
+    uint64_t updates = mix->updates;
+    uint64_t inserts = updates + mix->inserts;
+    uint64_t scans = inserts + mix->scans;
+    uint64_t modifies = scans + mix->modifies;
+    while (worker_next(w)) {
+        uint64_t dice = random_below(&w->random, 100);
+        int kind = LATENCY_WRITE;
+        if (dice < updates) {
+            worker_put(w, worker_key(w, worker_pick(w)), false);
+        } else if (dice < inserts) {
+            worker_put(w, worker_key(w, atomic_fetch_add(&r->inserted, 1)), false);
+        } else if (dice < scans) {
+            uint64_t steps = random_below(&w->random, 100);
+            read_scan(w, worker_key(w, worker_pick(w)), steps);
+            kind = LATENCY_READ;
+        } else if (dice < modifies) {
+            firn_slice key = worker_key(w, worker_pick(w));
+            worker_get(w, key);
+            worker_put(w, key, false);
+        } else {
+            worker_get(w, worker_key(w, worker_pick(w)));
+            kind = LATENCY_READ;
+        }
+        worker_lap(w, kind, 1);
+    }
+}
