@@ -32,7 +32,7 @@ static void block_fuzz_use(const block_view *view, internal_key target) {
     const block_place at = {"fuzz", 0};
     const key_order orders[] = {{NULL}, {&reverse}};
     block_run run = {0};
-    status decoded = block_run_decode(&run, view, at);
+    status decoded = block_run_decode(&run, view, block_piece_whole(view), at);
     if (status_is_ok(decoded))
         block_fuzz_check_run(&run, view);
     for (int i = 0; i < 2; i++) {

@@ -89,7 +89,7 @@ static bool block_restart_key(const block_view *view, uint32_t restart, internal
 
 /* The last restart point whose key is < target, or the first: the interval to scan. */
 static bool block_find_restart(const block_view *view, key_order order, internal_key target,
-                               const uint8_t **position) {
+                               uint32_t *restart, const uint8_t **position) {
     uint32_t low = 0, high = view->restart_count - 1;
     internal_key key;
     while (low < high) {
@@ -101,7 +101,25 @@ static bool block_find_restart(const block_view *view, key_order order, internal
         else
             high = middle - 1;
     }
+    *restart = low;
     return block_restart_key(view, low, &key, position);
+}
+
+FIRN_INTERNAL bool block_piece_around(const block_view *view, key_order order, internal_key target,
+                                      block_piece *out) {
+    uint32_t restart;
+    const uint8_t *position;
+    *out = block_piece_whole(view);
+    if (view->restart_count == 0)
+        return true;
+    if (UNLIKELY(!block_find_restart(view, order, target, &restart, &position)))
+        return false;
+    out->begin = (uint32_t)(position - view->data);
+    if (restart + 1 < view->restart_count) {
+        const uint8_t *restarts = view->data + view->entries_bytes;
+        out->end = decode_fixed32(restarts + ((size_t)restart + 1) * 4);
+    }
+    return LIKELY(out->begin < out->end && out->end <= view->entries_bytes);
 }
 
 static status block_hit_set(block_hit *out, block_place at, uint64_t trailer,
@@ -215,9 +233,10 @@ FIRN_INTERNAL status block_search(const block_view *view, block_place at, key_or
                                   internal_key target, block_hit *out) {
     *out = (block_hit){0};
     const uint8_t *start = NULL;
+    uint32_t restart;
     if (view->restart_count == 0)
         return STATUS_OK;
-    if (UNLIKELY(!block_find_restart(view, order, target, &start)))
+    if (UNLIKELY(!block_find_restart(view, order, target, &restart, &start)))
         return error_corruption_at(at.path, at.offset, "malformed restart point in the data block");
     if (UNLIKELY(order.custom != NULL))
         return block_scan_whole_keys(view, at, start, order, target, out);
@@ -273,8 +292,9 @@ static COLD status block_run_no_memory(block_place at) {
                         (unsigned long long)at.offset);
 }
 
-FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, block_place at) {
-    const uint8_t *p = view->data, *end = p + view->entries_bytes;
+FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, block_piece piece,
+                                      block_place at) {
+    const uint8_t *p = view->data + piece.begin, *end = view->data + piece.end;
     const uint8_t *previous = NULL;
     uint32_t previous_bytes = 0;
     const uint8_t *base =

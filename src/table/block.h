@@ -75,16 +75,28 @@ typedef struct block_hit {
 FIRN_INTERNAL NODISCARD status block_search(const block_view *view, block_place at, key_order order,
                                             internal_key target, block_hit *out);
 
-/* All entries of a data block, decoded. {0} is empty; the arrays only grow and are reused. */
+/* Entries of a data block, decoded. {0} is empty; the arrays only grow and are reused. */
 typedef struct block_run {
     iter_entry *entries;
     uint8_t *keys; /* those that are not whole in the block */
     size_t keys_bytes, keys_capacity;
     uint32_t count, capacity;
 } block_run;
+/* Entries from byte `begin`, a restart point, to byte `end`, another one or the end of all entries.
+ */
+typedef struct block_piece {
+    uint32_t begin, end;
+} block_piece;
+static inline block_piece block_piece_whole(const block_view *view) {
+    return (block_piece){0, view->entries_bytes};
+}
+/* The interval between two restart points in which the first entry >= target lies, unless it is the
+ * first entry behind it. False: malformed. */
+FIRN_INTERNAL NODISCARD bool block_piece_around(const block_view *view, key_order order,
+                                                internal_key target, block_piece *out);
 /* Values, and keys that stand whole in the block, point into it. NOT_SUPPORTED as above. */
 FIRN_INTERNAL NODISCARD status block_run_decode(block_run *run, const block_view *view,
-                                                block_place at);
+                                                block_piece piece, block_place at);
 /* Index of the first entry >= target; count if none. */
 FIRN_INTERNAL uint32_t block_run_find(const block_run *run, key_order order, internal_key target);
 FIRN_INTERNAL void block_run_deinit(block_run *run);

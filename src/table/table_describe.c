@@ -142,7 +142,8 @@ static status table_describe_block(table_describer *d, uint32_t position) {
     table_block *b = NULL;
     block_handle handle = table_index_handle(&d->t->index, position);
     TRY(block_load(&d->t->source, handle, &b));
-    TRY(block_run_decode(&d->run, &b->view, table_place(d->t, handle.offset)));
+    TRY(block_run_decode(&d->run, &b->view, block_piece_whole(&b->view),
+                         table_place(d->t, handle.offset)));
     TRY(table_describe_run(d, position, handle, b));
 out:
     block_free(b);

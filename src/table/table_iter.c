@@ -1,5 +1,7 @@
-/* Iteration over a table: a run is a whole data block, decoded into an array that is used again for
- * the next one.
+/* Iteration over a table: a run is a data block, decoded into an array that is used again for the
+ * next one. After a seek it is only the piece between two restart points where the target lies: a
+ * merge of many tables needs few entries of most; the rest follows as the next run, or the one
+ * before.
  *
  * Blocks come from one of two places. Ordinary iterators pin them in the block cache. Those that
  * scan without filling the cache (compaction) read the file through a window of their own: one
@@ -33,7 +35,8 @@ typedef struct table_iter {
     bool windowed;
     uint32_t position; /* data block of the current run */
     block_run run;
-    block_ref ref; /* not windowed: the current run's block */
+    block_piece piece; /* of the block: what the run holds */
+    block_ref ref;     /* not windowed: the current run's block */
 
     table_scratch window; /* file bytes from window_offset on */
     uint64_t window_offset;
@@ -131,8 +134,22 @@ out:
     return st;
 }
 
-/* Makes data block `position` the run; the caller sets the index. */
-static status table_iter_load(table_iter *it, uint32_t position, bool forward) {
+/* Makes a piece of the block at hand the run; the caller sets the index. */
+static status table_iter_decode(table_iter *it, const block_view *view, block_piece piece) {
+    status st = STATUS_OK;
+    block_handle handle = table_index_handle(&it->t->index, it->position);
+    TRY(block_run_decode(&it->run, view, piece, table_place(it->t, handle.offset)));
+    it->piece = piece;
+    it->base.run = it->run.entries;
+    it->base.count = it->run.count;
+    it->base.index = 0;
+out:
+    return st;
+}
+
+/* Makes data block `position` the run, or with a target only the piece around it. */
+static status table_iter_load(table_iter *it, uint32_t position, bool forward,
+                              const internal_key *target) {
     status st = STATUS_OK;
     block_view view;
     block_handle handle = table_index_handle(&it->t->index, position);
@@ -147,19 +164,23 @@ static status table_iter_load(table_iter *it, uint32_t position, bool forward) {
         if (it->args.read_ahead && forward && it->ref.was_read)
             table_iter_hint(it, handle.offset + handle.bytes + BLOCK_TRAILER_BYTES);
     }
-    TRY(block_run_decode(&it->run, &view, table_place(it->t, handle.offset)));
     it->position = position;
-    it->base.run = it->run.entries;
-    it->base.count = it->run.count;
-    it->base.index = 0;
+    block_piece piece = block_piece_whole(&view);
+    if (target && !it->windowed &&
+        UNLIKELY(!block_piece_around(&view, it->t->order, *target, &piece))) {
+        st = error_corruption_at(it->t->file->path, handle.offset,
+                                 "malformed restart point in the data block");
+        goto out;
+    }
+    TRY(table_iter_decode(it, &view, piece));
 out:
     return st;
 }
 
 /* Loads the first block from `position` on that has entries, and stands on its first. */
-static void table_iter_load_forward(table_iter *it, uint32_t position) {
+static void table_iter_load_forward(table_iter *it, uint32_t position, const internal_key *target) {
     for (; position < it->t->index.count; position++) {
-        status st = table_iter_load(it, position, true);
+        status st = table_iter_load(it, position, true, target);
         if (!status_is_ok(st)) {
             iter_set_end(&it->base, st);
             return;
@@ -173,7 +194,7 @@ static void table_iter_load_forward(table_iter *it, uint32_t position) {
 /* Loads the last block before `position` that has entries, and stands on its last. */
 static void table_iter_load_backward(table_iter *it, uint32_t position) {
     while (position-- > 0) {
-        status st = table_iter_load(it, position, false);
+        status st = table_iter_load(it, position, false, NULL);
         if (!status_is_ok(st)) {
             iter_set_end(&it->base, st);
             return;
@@ -186,10 +207,35 @@ static void table_iter_load_backward(table_iter *it, uint32_t position) {
     iter_set_end(&it->base, STATUS_OK);
 }
 
+/* What a seek left out of the block at hand, in front of its piece or behind it. False: nothing. */
+static bool table_iter_load_rest(table_iter *it, block_piece rest) {
+    if (rest.begin == rest.end)
+        return false;
+    status st = table_iter_decode(it, &it->ref.block->view, rest);
+    if (!status_is_ok(st))
+        iter_set_end(&it->base, st);
+    return true;
+}
+
+static void table_iter_next_run(iter *base) {
+    table_iter *it = (table_iter *)base;
+    if (it->windowed ||
+        !table_iter_load_rest(it, (block_piece){it->piece.end, it->ref.block->view.entries_bytes}))
+        table_iter_load_forward(it, it->position + 1, NULL);
+}
+
+static void table_iter_prev_run(iter *base) {
+    table_iter *it = (table_iter *)base;
+    if (it->windowed || !table_iter_load_rest(it, (block_piece){0, it->piece.begin}))
+        table_iter_load_backward(it, it->position);
+    else if (base->count > 0)
+        base->index = base->count - 1;
+}
+
 static void table_iter_seek_first(iter *base) {
     table_iter *it = (table_iter *)base;
     table_iter_forget_pace(it);
-    table_iter_load_forward(it, 0);
+    table_iter_load_forward(it, 0, NULL);
 }
 
 static void table_iter_seek_last(iter *base) {
@@ -201,24 +247,14 @@ static void table_iter_seek_last(iter *base) {
 static void table_iter_seek(iter *base, internal_key target) {
     table_iter *it = (table_iter *)base;
     table_iter_forget_pace(it);
-    table_iter_load_forward(it, table_index_find(&it->t->index, target));
+    table_iter_load_forward(it, table_index_find(&it->t->index, target), &target);
     while (iter_valid(base)) {
         base->index = block_run_find(&it->run, it->t->order, target);
         if (LIKELY(base->index < base->count))
             return;
-        /* The target lies between the block's last key and its separator. */
-        table_iter_load_forward(it, it->position + 1);
+        /* The target lies behind the piece, or between the block's last key and its separator. */
+        table_iter_next_run(base);
     }
-}
-
-static void table_iter_next_run(iter *base) {
-    table_iter *it = (table_iter *)base;
-    table_iter_load_forward(it, it->position + 1);
-}
-
-static void table_iter_prev_run(iter *base) {
-    table_iter *it = (table_iter *)base;
-    table_iter_load_backward(it, it->position);
 }
 
 static void *table_iter_origin(const iter *base) {

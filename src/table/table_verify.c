@@ -98,7 +98,7 @@ static status table_verifier_data_block(table_verifier *v, uint32_t position) {
     block_handle handle = table_index_handle(&v->t->index, position);
     block_place at = table_place(v->t, handle.offset);
     TRY(block_load(&v->t->source, handle, &b));
-    TRY(block_run_decode(&v->run, &b->view, at));
+    TRY(block_run_decode(&v->run, &b->view, block_piece_whole(&b->view), at));
     TRY(table_verifier_order(v, position, at));
     for (uint32_t i = 0; i < v->run.count; i++)
         TRY(table_verifier_entry(v, at, &v->run.entries[i]));

@@ -87,7 +87,7 @@ TEST(block, decodes_and_finds_what_was_built_for_every_shape) {
         fixture_fill(&f, &r, shape, shape == 4 ? 20 : (uint32_t)rng_below(&r, 200));
         fixture_sort(&f, order);
         uint8_t *bytes = block_test_build(&f, intervals[rng_below(&r, 5)], &view);
-        ASSERT_OK(block_run_decode(&run, &view, block_test_place));
+        ASSERT_OK(block_run_decode(&run, &view, block_piece_whole(&view), block_test_place));
         assert_int_equal(run.count, f.count);
         for (uint32_t i = 0; i < f.count; i++) {
             const iter_entry *e = &run.entries[i];
@@ -121,7 +121,7 @@ static firn_status block_test_judge(buf *b, uint32_t restart) {
     block_hit hit;
     uint8_t *copy = block_test_copy(buf_slice(b));
     assert_true(block_view_init(&view, slice_of(copy, b->size)));
-    status decoded = block_run_decode(&run, &view, block_test_place);
+    status decoded = block_run_decode(&run, &view, block_piece_whole(&view), block_test_place);
     static const uint8_t seek[] = {'z', 'z', 0xff, 1, 0, 0, 0, 0, 0, 0};
     internal_key target = {slice_of(seek, sizeof seek)};
     status found = block_search(&view, block_test_place, (key_order){NULL}, target, &hit);
@@ -251,7 +251,7 @@ TEST(block, random_bytes_never_crash) {
             internal_key target = {slice_of(seek, sizeof seek)};
             status st = block_search(&view, block_test_place, (key_order){NULL}, target, &hit);
             assert_true(status_is_ok(st) || !hit.same_user_key);
-            st = block_run_decode(&run, &view, block_test_place);
+            st = block_run_decode(&run, &view, block_piece_whole(&view), block_test_place);
             if (status_is_ok(st))
                 (void)block_run_find(&run, (key_order){NULL}, target);
         }
