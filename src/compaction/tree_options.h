@@ -15,7 +15,7 @@ typedef struct tree_options {
     codec_id codec; /* of tables below L0 */
 } tree_options;
 
-/* L0 stays as it is: flushes have to keep up with the writers, and its tables are rewritten soon. */
+/* L0 stays as it is: flushes have to keep up with writers, and its tables are rewritten soon. */
 static inline codec_id tree_options_codec(const tree_options *o, uint32_t level) {
     return level == 0 ? CODEC_NONE : o->codec;
 }

@@ -131,34 +131,34 @@ static bool background_try_flush(firn_db *db) {
 
 typedef struct background_pick {
     firn_db *db;
-    read_view *view;
+    uint32_t keyspace;
+    bool only_asks; /* whether there is something to do: nothing is marked */
     bool found;
     compaction_plan plan;
     status st;
 } background_pick;
 
 /* Under the version set's state lock, which guards the tables' compacting flags. */
-static void background_pick_locked(void *context) {
+static void background_pick_locked(void *context, version *now) {
     background_pick *p = context;
-    p->st =
-        picker_pick(p->view->version, p->view->keyspace, &p->db->config.tree, &p->found, &p->plan);
-    for (int side = 0; p->found && side < 2; side++) {
+    p->st = picker_pick(now, p->keyspace, &p->db->config.tree, &p->found, &p->plan);
+    for (int side = 0; p->found && !p->only_asks && side < 2; side++) {
         for (uint32_t i = 0; i < p->plan.input_count[side]; i++)
             p->plan.inputs[side][i]->compacting = true;
     }
 }
 
-static bool background_pick_compaction(firn_db *db, background_pick *p) {
+static bool background_pick_compaction(firn_db *db, bool only_asks, background_pick *p) {
     uint32_t ids[BACKGROUND_KEYSPACES_MAX];
     uint32_t count = version_set_keyspaces(db->versions, ids, BACKGROUND_KEYSPACES_MAX);
     mutex_lock(&db->background.guard);
     uint64_t first = db->background.next_keyspace++;
     mutex_unlock(&db->background.guard);
     for (uint32_t i = 0; i < count; i++) {
-        *p = (background_pick){.db = db};
-        p->view = version_set_view(db->versions, ids[(first + i) % count]);
-        version_set_with_state(db->versions, background_pick_locked, p);
-        read_view_unref(p->view);
+        *p = (background_pick){.db = db,
+                               .keyspace = ids[(first + i) % count],
+                               .only_asks = only_asks};
+        version_set_with_state(db->versions, p->keyspace, background_pick_locked, p);
         if (p->found || !status_is_ok(p->st))
             return true;
     }
@@ -187,7 +187,7 @@ static bool background_try_compaction(firn_db *db) {
     mutex_unlock(&db->background.guard);
     if (!may)
         return false;
-    if (background_pick_compaction(db, &p)) {
+    if (background_pick_compaction(db, false, &p)) {
         if (p.found)
             background_run_plan(db, &p.plan, &p.st);
         compaction_plan_deinit(&p.plan);
@@ -304,19 +304,17 @@ typedef struct background_manual {
     const manual_range *range;
 } background_manual;
 
-static void background_pick_manual_locked(void *context) {
+static void background_pick_manual_locked(void *context, version *now) {
     background_manual *m = context;
     background_pick *p = &m->pick;
-    p->st = picker_pick_manual(p->view->version, p->view->keyspace, &p->db->config.tree, m->range,
-                               &p->found, &p->plan);
+    p->st =
+        picker_pick_manual(now, p->keyspace, &p->db->config.tree, m->range, &p->found, &p->plan);
 }
 
 static status background_compact_step(firn_db *db, uint32_t keyspace_id, const manual_range *range,
                                       bool *found) {
-    background_manual m = {.pick = {.db = db}, .range = range};
-    m.pick.view = version_set_view(db->versions, keyspace_id);
-    version_set_with_state(db->versions, background_pick_manual_locked, &m);
-    read_view_unref(m.pick.view);
+    background_manual m = {.pick = {.db = db, .keyspace = keyspace_id}, .range = range};
+    version_set_with_state(db->versions, keyspace_id, background_pick_manual_locked, &m);
     *found = m.pick.found;
     status st = m.pick.st;
     if (m.pick.found)
@@ -351,11 +349,8 @@ static bool background_work_is_due(firn_db *db) {
     (void)version_set_memtable_bytes(db->versions, &entries, &sealed);
     if (sealed > 0)
         return true;
-    if (!background_pick_compaction(db, &p))
+    if (!background_pick_compaction(db, true, &p))
         return false;
-    for (int side = 0; side < 2; side++)
-        version_set_mark_compacting(db->versions, p.plan.inputs[side], p.plan.input_count[side],
-                                    false);
     compaction_plan_deinit(&p.plan);
     return p.found;
 }

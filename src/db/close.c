@@ -35,6 +35,7 @@ FIRN_INTERNAL void db_discard(firn_db *db) {
     mutex_deinit(&db->background.guard);
     mutex_deinit(&db->commit.guard);
     mutex_deinit(&db->refresh_guard);
+    mutex_deinit(&db->refreshing);
     memory_free(db->directory);
     memory_free(db);
 }

@@ -153,8 +153,20 @@ static status commit_bound_log(firn_db *db) {
     return commit_seal(db, keyspace_id);
 }
 
-static status commit_check_disk_limit(firn_db *db) {
+static bool commit_only_deletes(const batch_view *batch) {
+    slice ops = batch->ops;
+    batch_op op;
+    while (batch_op_decode(&ops, &op)) {
+        if (op.kind != OP_DELETE)
+            return false;
+    }
+    return true;
+}
+
+/* Beyond the limit a reserve is left to deletes, or nobody could ever get below it again. */
+static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
     uint64_t limit = db->config.disk_limit_bytes;
+    db->commit.only_deletes = false;
     if (limit == FIRN_NONE)
         return STATUS_OK;
     wal_writer_stats log;
@@ -162,6 +174,9 @@ static status commit_check_disk_limit(firn_db *db) {
     /* relaxed: no partner; refreshed after every job. */
     uint64_t used = atomic_u64_load(&db->disk_bytes, memory_order_relaxed) + log.live_bytes;
     if (used < limit)
+        return STATUS_OK;
+    db->commit.only_deletes = true;
+    if (used - limit < 2 * db->config.memtable_bytes && commit_only_deletes(first))
         return STATUS_OK;
     return error_status(
         FIRN_NO_SPACE,
@@ -174,7 +189,7 @@ static status commit_make_room(firn_db *db, const batch_view *first) {
     status st = STATUS_OK;
     commit_queue *q = &db->commit;
     TRY(commit_check_writable(db));
-    TRY(commit_check_disk_limit(db));
+    TRY(commit_check_disk_limit(db, first));
     commit_pay_delay(db, first->user_bytes);
     /* relaxed: no partner; refreshed after every job. */
     while (atomic_u32_load(&db->l0_tables, memory_order_relaxed) >= db->config.tree.l0_stop)
@@ -212,7 +227,8 @@ static void commit_gather_locked(firn_db *db, commit_request *leader, commit_gro
     for (commit_request *r = leader; r && g->count < COMMIT_GROUP_MAX; r = r->next) {
         if (r->work != COMMIT_BATCH || (r->sync && !g->sync) ||
             (g->count && bytes + r->batch.ops.size > COMMIT_GROUP_BYTES) ||
-            (g->count && r->batch.large_count))
+            (g->count && r->batch.large_count) ||
+            (g->count && db->commit.only_deletes && !commit_only_deletes(&r->batch)))
             break;
         bytes += r->batch.ops.size;
         g->members[g->count] = r;

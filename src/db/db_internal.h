@@ -30,6 +30,7 @@ typedef struct commit_queue {
     uint32_t target_count;
     uint64_t delay_debt_ns;    /* owed for writing while L0 is full */
     uint64_t unsynced_commits; /* for FIRN_SYNC_EVERY_COMMITS */
+    bool only_deletes;         /* the disk limit is reached */
     seqno last_sequence;       /* given out */
 } commit_queue;
 
@@ -63,6 +64,7 @@ struct firn_db {
     bool has_syncer;
 
     /* --- replaced by refresh of a read-only database under refresh_guard, else constant --- */
+    mutex refreshing; /* one refresh at a time: an older state must not replace a newer */
     mutex refresh_guard;
     version_set *versions;
 

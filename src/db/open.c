@@ -119,6 +119,7 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
     db->process = process_id();
     db->grave = (graveyard){.wake = background_wake, .context = db};
     snapshot_registry_init(&db->snapshots, &db->visible);
+    mutex_init(&db->refreshing);
     mutex_init(&db->refresh_guard);
     mutex_init(&db->commit.guard);
     mutex_init(&db->background.guard);
@@ -268,6 +269,42 @@ out:
     return st;
 }
 
+static bool open_has_table(const read_view *view, uint64_t number) {
+    bool found = false;
+    for (uint32_t level = 0; view && !found && level < LEVEL_COUNT; level++)
+        found = version_find_table(view->version, level, number) != NULL;
+    return found;
+}
+
+/* Tables of the state before that the new one has no more are closed when nobody reads them: else
+ * a reader that follows a writer would run out of descriptors. Their files are the writer's. */
+static void open_mark_gone(version_set *before, version_set *now) {
+    uint32_t ids[COMMIT_TARGETS_MAX];
+    uint32_t count = version_set_keyspaces(before, ids, COMMIT_TARGETS_MAX);
+    for (uint32_t k = 0; k < count; k++) {
+        read_view *old = version_set_view(before, ids[k]);
+        read_view *fresh = version_set_view(now, ids[k]);
+        for (uint32_t at = 0; at < LEVEL_COUNT; at++) {
+            const version_level *l = &old->version->levels[at];
+            for (uint32_t i = 0; i < l->count; i++) {
+                /* relaxed: the reference count orders it before the last drop. */
+                if (!open_has_table(fresh, l->tables[i]->where.number))
+                    atomic_u32_store(&l->tables[i]->obsolete, 1, memory_order_relaxed);
+            }
+        }
+        read_view_unref(old);
+        read_view_unref(fresh);
+    }
+}
+
+static void open_forget_gone(firn_db *db) {
+    for (table_meta *dead = graveyard_take(&db->grave), *next; dead; dead = next) {
+        next = dead->next_dead;
+        table_cache_forget(db->tables, &dead->where);
+        table_meta_bury(dead);
+    }
+}
+
 FIRN_INTERNAL status db_refresh(firn_db *db) {
     status st = STATUS_OK;
     version_set *fresh = NULL;
@@ -275,7 +312,9 @@ FIRN_INTERNAL status db_refresh(firn_db *db) {
     if (!db->config.read_only)
         return error_status(FIRN_INVALID_ARGUMENT,
                             "%s: only a database opened read-only is refreshed", db->directory);
+    mutex_lock(&db->refreshing);
     TRY(recovery_load_read_only(db, &fresh, &visible));
+    open_mark_gone(db->versions, fresh);
     mutex_lock(&db->refresh_guard);
     version_set *old = db->versions;
     db->versions = fresh;
@@ -283,7 +322,9 @@ FIRN_INTERNAL status db_refresh(firn_db *db) {
     atomic_u64_store(&db->visible, visible, memory_order_release);
     mutex_unlock(&db->refresh_guard);
     version_set_unref(old); /* views in use keep what they name */
+    open_forget_gone(db);
 out:
+    mutex_unlock(&db->refreshing);
     return st;
 }
 

@@ -78,6 +78,15 @@ out:
     return st;
 }
 
+/* A full disk is no reason not to open: what finds no room stays in memory, and in the log. */
+static status recovery_flush_if_room(recovery_replay *r) {
+    status st = r->may_flush ? recovery_flush_all(r) : STATUS_OK;
+    if (!status_is(st, FIRN_NO_SPACE))
+        return st;
+    r->may_flush = false;
+    return STATUS_OK;
+}
+
 static status recovery_insert(recovery_replay *r, const batch_op *op, seqno sequence,
                               uint64_t position) {
     status st = STATUS_OK;
@@ -118,7 +127,7 @@ static status recovery_on_batch(void *context, seqno first, uint32_t count, slic
         /* Readers of the snapshot list see everything replayed so far. release: pairs with their
          * acquire. */
         atomic_u64_store(&r->db->visible, first + count - 1, memory_order_release);
-        TRY(recovery_flush_all(r));
+        TRY(recovery_flush_if_room(r));
     }
 out:
     return st;
@@ -292,6 +301,7 @@ FIRN_INTERNAL status recovery_run(firn_db *db) {
     recovery_replay replay = {.db = db, .versions = db->versions, .may_flush = true};
     uint64_t started_ns = time_monotonic_ns(db->config.clock);
     TRY(recovery_check_tables(db, db->versions));
+    TRY(version_set_write_back(db->versions));
     TRY(recovery_secure_log(&replay));
     recovery_begin_replay(&replay);
     wal_recovery_args args = recovery_wal_args(db, &replay);
@@ -304,7 +314,7 @@ FIRN_INTERNAL status recovery_run(firn_db *db) {
     /* Only now, when no file of the database was found missing, may files be removed. */
     TRY(recovery_remove_orphans(db, &found));
     if (found.segment_count > RECOVERY_SEGMENTS_MAX)
-        TRY(recovery_flush_all(&replay));
+        TRY(recovery_flush_if_room(&replay));
     background_note_tree(db);
     recovery_report(db, &found, started_ns);
 out:
@@ -364,7 +374,7 @@ FIRN_INTERNAL status recovery_load_read_only(firn_db *db, version_set **out, seq
                              .directory = db->directory,
                              .order = db->config.order,
                              .memtable_bytes = db->config.memtable_bytes,
-                             .grave = NULL};
+                             .grave = &db->grave};
     for (int tries = 0; tries < RECOVERY_READ_TRIES; tries++) {
         TRY(version_set_new(&args, &versions));
         /* The last try says what is wrong as if no writer were there. */

@@ -47,6 +47,14 @@ static slice manifest_current_word(slice *line) {
     return word;
 }
 
+/* Whether a word is what some version of Firn would have written as its format. */
+static bool manifest_is_number(slice word) {
+    bool good = word.size > 0 && word.size < 10;
+    for (size_t i = 0; good && i < word.size; i++)
+        good = word.data[i] >= '0' && word.data[i] <= '9';
+    return good;
+}
+
 static bool manifest_current_parse(slice text, uint64_t *number) {
     char name[64], crc_text[16];
     slice line = text;
@@ -82,7 +90,7 @@ FIRN_INTERNAL status manifest_read_current(const firn_vfs *vfs, const char *dire
         st = error_status(
             FIRN_CORRUPTION,
             "%s: does not begin with 'firn': damaged, or not a Firn database (offset 0)", path);
-    } else if (!slice_equal(format, slice_from_string("1"))) {
+    } else if (manifest_is_number(format) && !slice_equal(format, slice_from_string("1"))) {
         st = error_status(FIRN_NOT_SUPPORTED,
                           "%s: directory format '%.*s', this version of Firn reads format %d; "
                           "open it with a newer version",
@@ -150,7 +158,10 @@ static status manifest_apply_records(manifest_reader *r,
         if (status_is(st, FIRN_CORRUPTION))
             st = error_corruption_at(r->path, r->offset, "malformed version edit");
         TRY(st);
-        TRY(apply(context, &edit));
+        st = apply(context, &edit);
+        if (status_is(st, FIRN_CORRUPTION))
+            st = error_corruption_at(r->path, r->offset, "version edit that does not fit");
+        TRY(st);
         version_edit_deinit(&edit);
         r->offset += record_padded_bytes(head.bytes);
         r->records++;
@@ -220,8 +231,28 @@ FIRN_INTERNAL status manifest_recover(manifest *m,
     TRY(manifest_apply_records(&r, apply, context));
     memcpy(m->database, r.header.database, sizeof m->database);
     m->number = number;
+    m->end = r.offset;
     m->health = MANIFEST_NEEDS_NEW_FILE;
 out:
+    memory_free(bytes);
+    return st;
+}
+
+FIRN_INTERNAL status manifest_write_back(manifest *m) {
+    status st = STATUS_OK;
+    char path[FILE_PATH_BYTES];
+    uint8_t *bytes = NULL;
+    uint64_t size = 0;
+    vfs_file *file = NULL;
+    file_path(path, m->directory, FILE_MANIFEST, m->number);
+    TRY(manifest_load(m->vfs, path, &bytes, &size));
+    TRY(vfs_open(m->vfs, path, FIRN_VFS_WRITE, &file));
+    TRY(vfs_write(file, 0, bytes, (size_t)(size < m->end ? size : m->end)));
+    TRY(vfs_sync(file));
+    /* CURRENT may have been renamed without that. */
+    TRY(vfs_sync_dir(m->vfs, m->directory));
+out:
+    (void)vfs_close(file); /* synced, or given up */
     memory_free(bytes);
     return st;
 }
@@ -258,6 +289,12 @@ static void manifest_remove_file(const manifest *m, uint64_t number) {
             vfs_remove(m->vfs, file_path(path, m->directory, FILE_MANIFEST, number)));
 }
 
+/* Without touching the error detail, which belongs to the failure that led here. */
+static void manifest_remove_quietly(const manifest *m, uint64_t number) {
+    char path[FILE_PATH_BYTES];
+    (void)m->vfs->remove(m->vfs, file_path(path, m->directory, FILE_MANIFEST, number));
+}
+
 static status manifest_write_new(const manifest *m, uint64_t number, slice content,
                                  vfs_file **out) {
     status st = STATUS_OK;
@@ -275,7 +312,22 @@ static status manifest_write_new(const manifest *m, uint64_t number, slice conte
     file = NULL;
 out:
     (void)vfs_close(file); /* NULL unless it failed; then the file is of no use */
+    if (!status_is_ok(st))
+        manifest_remove_quietly(m, number);
     return st;
+}
+
+/* CURRENT could not be replaced. Where it certainly was not, the new file goes, or a full disk
+ * would collect one per attempt. Else whether CURRENT names it is unknown: both stay, and both say
+ * the same. */
+static void manifest_drop_unnamed(const manifest *m, uint64_t number) {
+    char detail[ERROR_DETAIL_BYTES];
+    uint64_t named;
+    snprintf(detail, sizeof detail, "%s", error_detail_get());
+    status st = manifest_read_current(m->vfs, m->directory, &named);
+    if (status_is(st, FIRN_NOT_FOUND) || (status_is_ok(st) && named != number))
+        manifest_remove_quietly(m, number);
+    error_detail_set("%s", detail);
 }
 
 FIRN_INTERNAL status manifest_start_file(manifest *m, uint64_t number,
@@ -298,7 +350,7 @@ FIRN_INTERNAL status manifest_start_file(manifest *m, uint64_t number,
     TRY(manifest_write_new(m, number, buf_slice(&content), &file));
     st = manifest_write_current(m, number);
     if (!status_is_ok(st)) {
-        /* Whether CURRENT names the new file is unknown: both must stay, and both say the same. */
+        manifest_drop_unnamed(m, number);
         m->health = MANIFEST_NEEDS_NEW_FILE;
         goto out;
     }

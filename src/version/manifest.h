@@ -43,6 +43,10 @@ FIRN_INTERNAL void manifest_deinit(manifest *m);
  * appended to. */
 FIRN_INTERNAL NODISCARD status manifest_recover(
     manifest *m, status (*apply)(void *context, const version_edit *edit), void *context);
+/* Writes what was read back in place and syncs it: a process that was killed, or whose sync failed,
+ * may have left edits in the page cache that the disk lacks. Before anything is built upon them,
+ * above all before a file they do not need is deleted. */
+FIRN_INTERNAL NODISCARD status manifest_write_back(manifest *m);
 /* Whether the file in use has outgrown its snapshot (or there is none). */
 FIRN_INTERNAL bool manifest_wants_new_file(const manifest *m);
 /* Writes `snapshot`, the complete state, into manifest file `number`, syncs it and makes CURRENT

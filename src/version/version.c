@@ -82,7 +82,7 @@ static status version_level_build(version *v, uint32_t level, const version *bas
     for (uint32_t i = 0; i < edit->removed_count; i++)
         removed += edit->removed[i].level == level && edit->removed[i].keyspace == keyspace;
     if (old->count + added == 0)
-        return removed ? status_of(FIRN_CORRUPTION, "version edit removes an unknown table")
+        return removed ? error_status(FIRN_CORRUPTION, "version edit removes an unknown table")
                        : STATUS_OK;
     l->tables = memory_new((old->count + added) * sizeof *l->tables);
     if (!l->tables)
@@ -96,7 +96,7 @@ static status version_level_build(version *v, uint32_t level, const version *bas
         table_meta_ref(t);
     }
     if (old->count - l->count != removed)
-        return status_of(FIRN_CORRUPTION, "version edit removes an unknown table");
+        return error_status(FIRN_CORRUPTION, "version edit removes an unknown table");
     for (uint32_t i = 0; i < edit->added_count; i++) {
         if (edit->added[i].level == level && edit->added[i].table->keyspace == keyspace)
             version_level_insert(v, level, edit->added[i].table);
@@ -118,11 +118,27 @@ static status version_check_level(const version *v, uint32_t level) {
     return STATUS_OK;
 }
 
+/* Only against `base`: the one edit that adds many tables starts from nothing. */
+static status version_check_added(const version *base, const version_edit *edit,
+                                  uint32_t keyspace) {
+    for (uint32_t i = 0; i < edit->added_count; i++) {
+        const table_meta *t = edit->added[i].table;
+        for (uint32_t level = 0; t->keyspace == keyspace && level < LEVEL_COUNT; level++) {
+            if (version_find_table(base, level, t->where.number) &&
+                !version_edit_removes(edit, keyspace, level, t->where.number))
+                return error_status(FIRN_CORRUPTION, "version edit adds table %06llu again",
+                                    (unsigned long long)t->where.number);
+        }
+    }
+    return STATUS_OK;
+}
+
 FIRN_INTERNAL status version_new_edited(const version *base, const version_edit *edit,
                                         uint32_t keyspace, graveyard *grave, version **out) {
     status st = STATUS_OK;
     version *v = NULL;
     *out = NULL;
+    TRY(version_check_added(base, edit, keyspace));
     TRY(version_new_empty(base->order, &v));
     for (uint32_t i = 0; i < edit->added_count; i++)
         edit->added[i].table->grave = grave;

@@ -154,6 +154,13 @@ out:
     return st;
 }
 
+FIRN_INTERNAL status version_set_write_back(version_set *vs) {
+    mutex_lock(&vs->install_guard);
+    status st = manifest_write_back(&vs->manifest);
+    mutex_unlock(&vs->install_guard);
+    return st;
+}
+
 /* --- reading --- */
 
 /* The default keyspace is there from the beginning and never moves; others are looked up under the

@@ -36,6 +36,8 @@ FIRN_INTERNAL void version_set_unref(version_set *vs);
 /* Reads CURRENT and the manifest. NOT_FOUND: no database here. INVALID_ARGUMENT: other comparator.
  */
 FIRN_INTERNAL NODISCARD status version_set_recover(version_set *vs);
+/* Makes durable what version_set_recover read. */
+FIRN_INTERNAL NODISCARD status version_set_write_back(version_set *vs);
 /* A new database: identity, keyspace 0, empty. Writes the first manifest and CURRENT. */
 FIRN_INTERNAL NODISCARD status version_set_create(version_set *vs);
 
@@ -110,9 +112,11 @@ FIRN_INTERNAL NODISCARD status version_set_create_keyspace(version_set *vs, cons
 /* Marks or clears the inputs of a job. Marking fails (false) if one is taken already. */
 FIRN_INTERNAL bool version_set_mark_compacting(version_set *vs, table_meta *const *tables,
                                                uint32_t count, bool compacting);
-/* Runs `look` with the state locked: pickers read `compacting` of the view's tables there. */
-FIRN_INTERNAL void version_set_with_state(version_set *vs, void (*look)(void *context),
-                                          void *context);
+/* Runs `look` with the state locked and the keyspace's version of that moment: pickers read
+ * `compacting` of its tables there. An older version would not do: tables that have left since are
+ * no longer marked. */
+FIRN_INTERNAL void version_set_with_state(version_set *vs, uint32_t keyspace,
+                                          void (*look)(void *context, version *now), void *context);
 
 /* --- facts from the manifest --- */
 

@@ -240,9 +240,12 @@ FIRN_INTERNAL bool version_set_mark_compacting(version_set *vs, table_meta *cons
     return free_to_take;
 }
 
-FIRN_INTERNAL void version_set_with_state(version_set *vs, void (*look)(void *context),
+FIRN_INTERNAL void version_set_with_state(version_set *vs, uint32_t keyspace_id,
+                                          void (*look)(void *context, version *now),
                                           void *context) {
     mutex_lock(&vs->guard);
-    look(context);
+    keyspace *k = version_set_find_locked(vs, keyspace_id);
+    if (k)
+        look(context, k->version);
     mutex_unlock(&vs->guard);
 }

@@ -20,11 +20,17 @@ static status wal_reader_no_memory(const wal_reader *r) {
 static status wal_reader_read_header(wal_reader *r, segment_header *header) {
     uint8_t page[SEGMENT_HEADER_BYTES];
     size_t got;
-    status st = vfs_read(r->file, 0, page, sizeof page, &got);
-    if (!status_is_ok(st))
-        return st;
-    memset(page + got, 0, sizeof page - got);
-    st = segment_header_decode(page, header);
+    status st = STATUS_OK;
+    /* Twice, before a whole segment counts as not there because of one bad read. */
+    for (int tries = 0; tries < 2; tries++) {
+        st = vfs_read(r->file, 0, page, sizeof page, &got);
+        if (!status_is_ok(st))
+            return st;
+        memset(page + got, 0, sizeof page - got);
+        st = segment_header_decode(page, header);
+        if (status_is_ok(st))
+            return st;
+    }
     if (status_is(st, FIRN_NOT_SUPPORTED))
         return error_status(FIRN_NOT_SUPPORTED,
                             "'%s' has format %" PRIu32 ", this build reads format %d: it was "

@@ -49,10 +49,12 @@ static status wal_replay_open(wal_replay *r, const wal_chain_segment *segment) {
     bool missing;
     wal_replay_path(r, segment->number, path);
     status st = wal_reader_open(&r->reader, r->args->vfs, path, &missing);
-    if (status_is(st, FIRN_NOT_FOUND) ||
-        (status_is_ok(st) && r->reader.header.epoch != segment->header.epoch))
-        return error_status(FIRN_ABORTED, "'%s' changed while the log was read", path);
-    return st;
+    if (!status_is(st, FIRN_NOT_FOUND) &&
+        (!status_is_ok(st) || r->reader.header.epoch == segment->header.epoch))
+        return st;
+    return r->args->beside_writer
+               ? error_status(FIRN_ABORTED, "'%s' changed while the log was read", path)
+               : error_corruption_at(path, 0, "header page read differently a second time");
 }
 
 static status wal_replay_note_segment(wal_replay *r, const wal_chain_segment *segment) {
@@ -170,7 +172,8 @@ out:
 }
 
 /* Beside a writer a record may have been half-written when it was read and complete, even synced,
- * when the scan saw what follows. *moved: it is worth reading on from r->offset. */
+ * when the scan saw what follows. And without one, a bad read may have been the only thing wrong
+ * with it. *moved: it is worth reading on from r->offset. */
 static status wal_replay_tail_moved(wal_replay *r, bool *moved) {
     status st = STATUS_OK;
     record_head head;
@@ -223,6 +226,11 @@ static status wal_replay_judge_end(wal_replay *r, bool *read_on) {
     wal_replay_tail tail;
     uint64_t end = wal_replay_end(r);
     *read_on = false;
+    if (!r->args->beside_writer && r->segment && !r->content_damaged) {
+        TRY(wal_replay_tail_moved(r, read_on));
+        if (*read_on)
+            goto out;
+    }
     TRY(wal_replay_scan_tail(r, &tail));
     if (tail.synced > end) {
         if (r->args->beside_writer) {

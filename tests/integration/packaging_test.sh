@@ -53,7 +53,10 @@ cc -std=c11 -Wall -Wextra -Werror "${cflags[@]}" program.c "${libs[@]}" -o with_
 readelf -d with_pkg_config | grep -q 'libfirn\.so\.' || fail "the soname has no version"
 LD_LIBRARY_PATH=$prefix/$lib ./with_pkg_config db1 || fail "the program built with pkg-config failed"
 
-cc -std=c11 "${cflags[@]}" program.c "$prefix/$lib/libfirn.a" -pthread -o with_archive
+# The archive brings what it needs itself: the compression libraries.
+read -ra static_libs <<<"$(pkg-config --static --libs firn)"
+cc -std=c11 "${cflags[@]}" program.c "${static_libs[@]/#-lfirn/-l:libfirn.a}" -o with_archive
+! readelf -d with_archive | grep -q 'libfirn\.so' || fail "the archive was not what was linked"
 ./with_archive db2 || fail "the program built with the archive failed"
 
 cat >CMakeLists.txt <<'CMAKE'

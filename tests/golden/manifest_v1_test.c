@@ -1,0 +1,153 @@
+/* tests/golden/data/manifest_v1 was written by the first format-1 build and must stay readable for
+ * ever; and what this build encodes from the same edits must be the same bytes. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/test.h"
+#include "record/record.h"
+#include "version/manifest.h"
+
+enum { GOLDEN_BYTES = 8192, GOLDEN_NUMBER = 42 };
+
+static const char golden_current[] = "firn 1 MANIFEST-000042 a7d1ad6c\n";
+
+static const char *golden_directory(void) {
+    static char path[1024];
+    const char *source = getenv("FIRN_SOURCE");
+    snprintf(path, sizeof path, "%s/tests/golden/data/manifest_v1", source ? source : ".");
+    return path;
+}
+
+static table_meta *golden_table(void) {
+    static const uint8_t smallest[] = {'a', 1, 3, 0, 0, 0, 0, 0, 0}; /* "a", sequence 3, put */
+    static const uint8_t largest[] = {'z', 'z', 0, 9, 0, 0, 0, 0, 0, 0};
+    table_meta *made, fields = {.keyspace = 1,
+                                .entries = 1000,
+                                .deletes = 5,
+                                .raw_key_bytes = 20000,
+                                .raw_value_bytes = 300000,
+                                .min_sequence = 3,
+                                .max_sequence = 1002,
+                                .smallest.s = slice_of(smallest, sizeof smallest),
+                                .largest.s = slice_of(largest, sizeof largest)};
+    fields.where = (table_locator){.number = 17, .file_bytes = 123456};
+    memcpy(fields.where.identity, "golden identity.", 16);
+    ASSERT_OK(table_meta_new(&fields, &made));
+    return made;
+}
+
+/* The snapshot a file begins with, and two edits as a flush and a compaction make them. */
+static void golden_edits(version_edit edits[3]) {
+    table_meta *t = golden_table();
+    memset(edits, 0, 3 * sizeof *edits);
+    edits[0] = (version_edit){.has_database = true,
+                              .has_next_file = true,
+                              .next_file = 43,
+                              .has_last_sequence = true,
+                              .last_sequence = 1000,
+                              .has_log_floor = true,
+                              .log_floor_segment = 3,
+                              .log_floor_position = 70000,
+                              .has_clean_end = true,
+                              .clean_end = 80000};
+    memcpy(edits[0].database, "golden database.", 16);
+    ASSERT_OK(version_edit_create_keyspace(&edits[0], 0, "default", "firn.bytewise"));
+    ASSERT_OK(version_edit_create_keyspace(&edits[0], 1, "one", "firn.bytewise"));
+    ASSERT_OK(version_edit_set_flushed(&edits[0], 0, 900));
+    edits[1].has_last_sequence = true;
+    edits[1].last_sequence = 1002;
+    ASSERT_OK(version_edit_set_flushed(&edits[1], 1, 1002));
+    ASSERT_OK(version_edit_add_table(&edits[1], 0, t));
+    ASSERT_OK(version_edit_remove_table(&edits[2], 1, 0, 17));
+    ASSERT_OK(version_edit_add_table(&edits[2], 6, t));
+    ASSERT_OK(version_edit_drop_keyspace(&edits[2], 0));
+    table_meta_unref(t);
+}
+
+static void golden_encode(uint8_t *file) {
+    version_edit edits[3];
+    segment_header h = {.kind = SEGMENT_MANIFEST,
+                        .number = GOLDEN_NUMBER,
+                        .epoch = 0x0123456789abcdefu};
+    memcpy(h.database, "golden database.", 16);
+    memset(file, 0, GOLDEN_BYTES);
+    segment_header_encode(&h, file);
+    golden_edits(edits);
+    uint64_t offset = SEGMENT_HEADER_BYTES;
+    for (uint32_t i = 0; i < 3; i++) {
+        buf payload = {0};
+        version_edit_encode(&edits[i], &payload);
+        ASSERT_OK(buf_status(&payload));
+        record_head head = {.bytes = (uint32_t)payload.size,
+                            .sequence_delta = i,
+                            .type = RECORD_EDIT};
+        memcpy(file + offset + RECORD_HEADER_BYTES, payload.data, payload.size);
+        record_seal(&h, offset, &head, payload.size, file + offset);
+        offset += record_padded_bytes(payload.size);
+        buf_deinit(&payload);
+        version_edit_deinit(&edits[i]);
+    }
+    assert_true(offset < GOLDEN_BYTES);
+}
+
+static void golden_write(const char *name, const void *data, size_t bytes) {
+    FILE *out = fopen(test_path(golden_directory(), name), "wbx");
+    assert_non_null(out);
+    assert_int_equal(fwrite(data, 1, bytes, out), bytes);
+    assert_int_equal(fclose(out), 0);
+}
+
+TEST(golden_manifest, encoding_gives_the_golden_bytes) {
+    uint8_t *encoded = malloc(GOLDEN_BYTES), *golden = malloc(GOLDEN_BYTES + 1);
+    golden_encode(encoded);
+    if (getenv("FIRN_GOLDEN_WRITE")) { /* once per format, when it is made */
+        golden_write("MANIFEST-000042", encoded, GOLDEN_BYTES);
+        golden_write("CURRENT", golden_current, sizeof golden_current - 1);
+    }
+    FILE *in = fopen(test_path(golden_directory(), "MANIFEST-000042"), "rb");
+    assert_non_null(in);
+    assert_int_equal(fread(golden, 1, GOLDEN_BYTES + 1, in), GOLDEN_BYTES);
+    fclose(in);
+    assert_memory_equal(encoded, golden, GOLDEN_BYTES);
+    free(encoded);
+    free(golden);
+}
+
+static status golden_compare(void *context, const version_edit *e) {
+    uint32_t *count = context;
+    version_edit edits[3];
+    buf expected = {0}, got = {0};
+    golden_edits(edits);
+    assert_true(*count < 3);
+    version_edit_encode(&edits[*count], &expected);
+    version_edit_encode(e, &got);
+    assert_true(slice_equal(buf_slice(&expected), buf_slice(&got)));
+    if (*count == 1) {
+        const table_meta *t = e->added[0].table;
+        assert_int_equal(t->where.number, 17);
+        assert_int_equal(t->where.file_bytes, 123456);
+        assert_int_equal(t->max_sequence, 1002);
+        assert_true(slice_equal(internal_key_user(t->largest).s, slice_from_string("zz")));
+        assert_int_equal(internal_key_sequence(t->smallest), 3);
+    }
+    for (int i = 0; i < 3; i++)
+        version_edit_deinit(&edits[i]);
+    buf_deinit(&expected);
+    buf_deinit(&got);
+    ++*count;
+    return STATUS_OK;
+}
+
+TEST(golden_manifest, the_golden_files_read_as_they_were_written) {
+    manifest m;
+    uint32_t count = 0;
+    manifest_init(&m, firn_vfs_default(), golden_directory());
+    ASSERT_OK(manifest_recover(&m, golden_compare, &count));
+    assert_int_equal(count, 3);
+    assert_int_equal(m.number, GOLDEN_NUMBER);
+    assert_memory_equal(m.database, "golden database.", 16);
+    manifest_deinit(&m);
+}
+
+TEST_MAIN(RUN(golden_manifest, encoding_gives_the_golden_bytes),
+          RUN(golden_manifest, the_golden_files_read_as_they_were_written))

@@ -1,0 +1,217 @@
+/* The disk is full: by ENOSPC at every place that writes, by a file system that really is full, and
+ * by disk_limit_bytes. Every time the database answers NO_SPACE, stays readable, and goes on by
+ * itself when there is space again. */
+#include <errno.h>
+
+#include "integration/fault_fixture.h"
+#include "lib/test.h"
+
+enum {
+    FULL_WRITES = 1000, /* of 10 operations each */
+    FULL_OPERATIONS = 10,
+    FULL_RUNS = 48,
+    FULL_STEPS_MAX = 400 /* of the clock, until background work tries again */
+};
+
+/* Space is back: within a moment, without a reopen, writes work again. */
+static void full_check_resumes(fault_fixture *f) {
+    status st = STATUS_OK;
+    for (int i = 0; i < FULL_STEPS_MAX; i++) {
+        st = fault_fixture_try_write(f, 1, FIRN_NO);
+        if (status_is_ok(st))
+            return;
+        assert_int_equal(st.code, FIRN_NO_SPACE);
+        (void)db_step(f->db);
+    }
+    ASSERT_OK(st);
+}
+
+/* Any work may be refused, for want of space only. */
+static bool full_maintain(fault_fixture *f) {
+    status st = STATUS_OK;
+    switch (rng_below(&f->random, 40)) {
+    case 0:
+        st = db_flush(f->db);
+        break;
+    case 1:
+        if (rng_below(&f->random, 3) == 0)
+            st = db_compact_range(f->db, SLICE_UNSET, SLICE_UNSET);
+        break;
+    default:
+        (void)db_step(f->db);
+        break;
+    }
+    if (!status_is_ok(st))
+        assert_int_equal(st.code, FIRN_NO_SPACE);
+    return status_is_ok(st);
+}
+
+/* `writes` writes, while the disk fills up and has space again after `patience` refusals. */
+static void full_run(fault_fixture *f, unsigned writes, unsigned patience) {
+    unsigned refusals = 0;
+    for (unsigned i = 0; i < writes; i++) {
+        bool did = full_maintain(f);
+        status st = fault_fixture_try_write(f, FULL_OPERATIONS, FIRN_NO);
+        if (status_is_ok(st) && did)
+            continue;
+        if (!status_is_ok(st))
+            assert_int_equal(st.code, FIRN_NO_SPACE);
+        if (refusals == 0)
+            fault_fixture_check(f);
+        if (++refusals < patience)
+            continue;
+        fault_fixture_check_crash(f, VFS_MEM_KILL, f->shadow.count);
+        vfs_fault_set(f->faults, NULL);
+        full_check_resumes(f);
+        refusals = 0;
+    }
+}
+
+/* Of `matched` writes of files, how many may pass before the disk is full. */
+static uint64_t full_one_run(uint64_t after, bool partial, bool stays_full) {
+    fault_fixture f;
+    uint64_t matched;
+    vfs_fault_rule rule = {.kinds = VFS_FAULT_WRITE | VFS_FAULT_RESERVE,
+                           .after = after,
+                           .count = stays_full ? UINT64_MAX : 1,
+                           .error = ENOSPC,
+                           .partial = partial};
+    fault_fixture_init(&f, 7);
+    fault_fixture_create(&f);
+    vfs_fault_set(f.faults, &rule);
+    full_run(&f, FULL_WRITES, 15);
+    matched = vfs_fault_matched(f.faults);
+    vfs_fault_set(f.faults, NULL);
+    full_check_resumes(&f);
+    fault_fixture_check(&f);
+    fault_fixture_close(&f);
+    fault_fixture_open(&f);
+    fault_fixture_check(&f);
+    ASSERT_OK(db_flush(f.db));
+    ASSERT_OK(db_compact_range(f.db, SLICE_UNSET, SLICE_UNSET));
+    fault_fixture_check(&f);
+    fault_fixture_deinit(&f);
+    return matched;
+}
+
+TEST(disk_full, no_write_of_a_run_that_meets_a_full_disk_harms_the_database) {
+    uint64_t writes = full_one_run(UINT64_MAX, false, false);
+    assert_true(writes > FULL_WRITES);
+    print_message("%u operations write to files %llu times; the disk is full at %u of them\n",
+                  FULL_WRITES * FULL_OPERATIONS, (unsigned long long)writes, FULL_RUNS);
+    for (unsigned i = 0; i < FULL_RUNS; i++)
+        (void)full_one_run(i * writes / FULL_RUNS + i % 7, i % 2, i % 3 != 0);
+}
+
+/* Each write in turn of the first ones, where new files of every kind are made. */
+TEST(disk_full, none_of_the_first_writes_harms_the_database) {
+    for (uint64_t after = 0; after < 120; after++) {
+        fault_fixture f;
+        vfs_fault_rule rule = {.kinds = VFS_FAULT_WRITE | VFS_FAULT_RESERVE,
+                               .after = after,
+                               .count = 1 + after % 3,
+                               .error = after % 2 ? EDQUOT : ENOSPC,
+                               .partial = after % 5 == 0};
+        fault_fixture_init(&f, after);
+        vfs_fault_set(f.faults, &rule);
+        while (!f.db || f.shadow.certain_ids < SHADOW_KEYSPACES) {
+            status st = f.db ? shadow_make_keyspaces(&f.shadow, f.db)
+                             : db_open(FAULT_DIRECTORY, &f.config, &f.db);
+            if (!status_is_ok(st))
+                assert_int_equal(st.code, FIRN_NO_SPACE);
+        }
+        full_run(&f, 60, 2);
+        vfs_fault_set(f.faults, NULL);
+        fault_fixture_check_crash(&f, VFS_MEM_LOSE_UNSYNCED, 0);
+        fault_fixture_close(&f);
+        fault_fixture_open(&f);
+        fault_fixture_check(&f);
+        fault_fixture_deinit(&f);
+    }
+}
+
+static uint64_t full_used_bytes(fault_fixture *f) {
+    uint64_t free_bytes;
+    vfs_mem_set_capacity(f->disk, 1ull << 40);
+    assert_int_equal(vfs_mem_vfs(f->disk)->free_bytes(vfs_mem_vfs(f->disk), FAULT_DIRECTORY,
+                                                      &free_bytes),
+                     0);
+    return (1ull << 40) - free_bytes;
+}
+
+/* Writes until nothing goes any more. */
+static void full_fill(fault_fixture *f) {
+    unsigned refused = 0;
+    while (refused < 30) {
+        status st = fault_fixture_try_write(f, FULL_OPERATIONS, FIRN_NO);
+        if (!status_is_ok(st)) {
+            assert_int_equal(st.code, FIRN_NO_SPACE);
+            refused++;
+        }
+        (void)full_maintain(f);
+    }
+}
+
+TEST(disk_full, a_database_on_a_full_file_system_is_readable_and_opens_and_goes_on_with_space) {
+    for (unsigned i = 0; i < 24; i++) {
+        fault_fixture f;
+        fault_fixture_init(&f, 100 + i);
+        fault_fixture_create(&f);
+        uint64_t capacity = full_used_bytes(&f) + 20000 + i * 17000;
+        vfs_mem_set_capacity(f.disk, capacity);
+        full_fill(&f);
+        fault_fixture_check(&f);
+        status st = db_close(f.db); /* there may be no room to say that it was a clean one */
+        f.db = NULL;
+        if (!status_is_ok(st))
+            assert_int_equal(st.code, FIRN_NO_SPACE);
+        fault_fixture_open(&f);
+        fault_fixture_check(&f);
+        full_fill(&f);
+        fault_fixture_check(&f);
+        vfs_mem_set_capacity(f.disk, capacity + (4u << 20));
+        full_check_resumes(&f);
+        full_run(&f, 20, 1000);
+        fault_fixture_check(&f);
+        fault_fixture_close(&f);
+        fault_fixture_open(&f);
+        fault_fixture_check(&f);
+        fault_fixture_deinit(&f);
+    }
+}
+
+TEST(disk_full, disk_limit_bytes_refuses_writes_and_lets_deletes_and_compaction_make_room) {
+    fault_fixture f;
+    fault_fixture_init(&f, 5);
+    f.config.disk_limit_bytes = 400u << 10;
+    fault_fixture_create(&f);
+    status st = STATUS_OK;
+    for (uint32_t i = 0; i < 20000 && status_is_ok(st); i++) {
+        /* Few keys are overwritten, so that what is on the disk is needed. */
+        shadow_put(&f.shadow, i % 3, i / 3 % (SHADOW_KEY_LAST + 1), i, 3000);
+        batch_view view = shadow_commit(&f.shadow);
+        st = db_write(f.db, &view, FIRN_NO);
+        if (!status_is_ok(st))
+            shadow_take_back(&f.shadow);
+        (void)db_step(f.db);
+    }
+    assert_int_equal(st.code, FIRN_NO_SPACE);
+    assert_non_null(strstr(error_detail_get(), "disk_limit_bytes"));
+    fault_fixture_check(&f);
+    for (uint32_t i = 0; i < 150; i++) {
+        shadow_delete(&f.shadow, i % 3, i / 3 % (SHADOW_KEY_LAST + 1));
+        batch_view view = shadow_commit(&f.shadow);
+        ASSERT_OK(db_write(f.db, &view, FIRN_NO));
+    }
+    ASSERT_OK(db_compact_range(f.db, SLICE_UNSET, SLICE_UNSET));
+    fault_fixture_check(&f);
+    ASSERT_OK(fault_fixture_try_write(&f, FULL_OPERATIONS, FIRN_NO));
+    fault_fixture_check(&f);
+    fault_fixture_deinit(&f);
+}
+
+TEST_MAIN(RUN(disk_full, no_write_of_a_run_that_meets_a_full_disk_harms_the_database),
+          RUN(disk_full, none_of_the_first_writes_harms_the_database),
+          RUN(disk_full,
+              a_database_on_a_full_file_system_is_readable_and_opens_and_goes_on_with_space),
+          RUN(disk_full, disk_limit_bytes_refuses_writes_and_lets_deletes_and_compaction_make_room))

@@ -1,0 +1,146 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "lib/test.h"
+#include "unit/compaction/job_fixture.h"
+
+static void flush(job_fixture *f) {
+    job_result result;
+    ASSERT_OK(job_flush(f, &result));
+}
+
+static void compact(job_fixture *f) {
+    job_result result;
+    bool found = true;
+    while (found)
+        ASSERT_OK(job_compact(f, &found, &result));
+}
+
+TEST(compaction_job, merges_and_drops_what_is_hidden) {
+    job_fixture f;
+    job_fixture_init(&f);
+    job_put(&f, "a", "1");
+    job_put(&f, "b", "1");
+    job_put(&f, "d", "1");
+    flush(&f);
+    job_put(&f, "a", "2");
+    job_put(&f, "b", NULL);
+    job_put(&f, "c", "2");
+    flush(&f);
+    compact(&f);
+    assert_string_equal(job_level_text(&f, 0), "");
+    assert_string_equal(job_level_text(&f, 6), "a=2 c=2 d=1");
+    job_fixture_deinit(&f);
+}
+
+TEST(compaction_job, an_empty_result_is_no_table) {
+    job_fixture f;
+    job_fixture_init(&f);
+    job_put(&f, "a", "1");
+    flush(&f);
+    job_put(&f, "a", NULL);
+    flush(&f);
+    compact(&f);
+    read_view *view = version_set_view(f.versions, 0);
+    assert_int_equal(version_total_tables(view->version), 0);
+    read_view_unref(view);
+    job_fixture_deinit(&f);
+}
+
+TEST(compaction_job, cuts_tables_between_keys_never_between_versions) {
+    enum { KEYS = 60 };
+    job_fixture f;
+    char key[16], value[4096];
+    struct firn_snapshot *snapshots[4];
+    job_fixture_init(&f);
+    f.options.file_bytes = 65536;
+    memset(value, 'v', sizeof value);
+    value[sizeof value - 1] = 0;
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < KEYS; i++) {
+            snprintf(key, sizeof key, "%03d", i);
+            job_put(&f, key, value);
+        }
+        ASSERT_OK(snapshot_take(&f.snapshots, 0, &snapshots[round]));
+        flush(&f);
+    }
+    compact(&f);
+    read_view *view = version_set_view(f.versions, 0);
+    uint64_t entries = 0;
+    uint32_t count = view->version->levels[6].count;
+    assert_in_range(count, 10, 20);
+    for (uint32_t i = 0; i < count; i++) {
+        const table_meta *t = view->version->levels[6].tables[i];
+        assert_int_equal(t->entries % 4, 0);
+        assert_true(t->where.file_bytes < 65536 + 5 * sizeof value);
+        entries += t->entries;
+    }
+    assert_int_equal(entries, 4 * KEYS);
+    read_view_unref(view);
+    for (int round = 0; round < 4; round++)
+        snapshot_drop(&f.snapshots, snapshots[round]);
+    job_fixture_deinit(&f);
+}
+
+TEST(compaction_job, its_inputs_survive_every_failure) {
+    for (uint64_t after = 0;; after++) {
+        job_fixture f;
+        job_result result;
+        bool found;
+        job_fixture_init(&f);
+        job_put(&f, "a", "1");
+        job_put(&f, "b", "1");
+        flush(&f);
+        job_put(&f, "a", NULL);
+        job_put(&f, "c", "2");
+        flush(&f);
+        /* The manifest is left out: what its failures mean, version_set decides. */
+        vfs_fault_rule rule = {.kinds = VFS_FAULT_ANY,
+                               .path_suffix = ".tmp",
+                               .after = after,
+                               .count = 1,
+                               .error = EIO};
+        vfs_fault_set(f.fault, &rule);
+        status st = job_compact(&f, &found, &result);
+        bool failed = vfs_fault_failed(f.fault) > 0;
+        vfs_fault_set(f.fault, NULL);
+        if (!status_is_ok(st)) {
+            assert_true(failed);
+            ASSERT_CODE(st, FIRN_IO_ERROR);
+            assert_int_equal(job_count_files(&f, ".tmp"), 0);
+            assert_int_equal(job_count_files(&f, ".sst"), 2);
+            assert_string_equal(job_level_text(&f, 0), "a- c=2 | a=1 b=1");
+            compact(&f);
+        }
+        assert_string_equal(job_level_text(&f, 6), "b=1 c=2");
+        job_fixture_deinit(&f);
+        if (!failed) {
+            assert_true(after > 2); /* there were calls to fail */
+            break;
+        }
+    }
+}
+
+TEST(compaction_job, a_closing_database_gives_up) {
+    job_fixture f;
+    job_result result;
+    bool found;
+    char key[16];
+    job_fixture_init(&f);
+    for (int i = 0; i < 5000; i++) {
+        snprintf(key, sizeof key, "%05d", i);
+        job_put(&f, key, "v");
+    }
+    flush(&f);
+    f.cancelled = true;
+    ASSERT_CODE(job_compact(&f, &found, &result), FIRN_ABORTED);
+    assert_int_equal(job_count_files(&f, ".tmp"), 0);
+    assert_int_equal(job_count_files(&f, ".sst"), 1);
+    job_fixture_deinit(&f);
+}
+
+TEST_MAIN(RUN(compaction_job, merges_and_drops_what_is_hidden),
+          RUN(compaction_job, an_empty_result_is_no_table),
+          RUN(compaction_job, cuts_tables_between_keys_never_between_versions),
+          RUN(compaction_job, its_inputs_survive_every_failure),
+          RUN(compaction_job, a_closing_database_gives_up))

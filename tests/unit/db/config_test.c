@@ -1,0 +1,108 @@
+#include "db/config.h"
+
+#include "lib/test.h"
+
+static db_config derived(const firn_options *o) {
+    db_config c;
+    ASSERT_OK(db_config_derive(o, &c));
+    return c;
+}
+
+TEST(config, defaults_follow_from_the_memory_budget) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    o.memory_bytes = 256 << 20;
+    db_config c = derived(&o);
+    assert_int_equal(c.memtable_bytes, 32 << 20);
+    assert_int_equal(c.cache_bytes, 128 << 20);
+    assert_int_equal(c.tree.level_base_bytes, 128 << 20);
+    o.memory_bytes = 2 << 20; /* both ends of the clamp */
+    assert_int_equal(derived(&o).memtable_bytes, 1 << 20);
+    o.memory_bytes = 1ull << 40;
+    assert_int_equal(derived(&o).memtable_bytes, 64 << 20);
+    c = derived(NULL);
+    assert_true(c.memory_bytes >= 64 << 20);
+    assert_true(c.threads >= 2);
+    assert_true(c.create_if_missing);
+    assert_false(c.read_only);
+    assert_false(c.error_if_exists);
+    assert_false(c.last_good);
+    assert_int_equal(c.durability, FIRN_SYNC_INTERVAL);
+    assert_int_equal(c.sync_interval_ms, 1000);
+    assert_int_equal(c.tree.l0_trigger, 4);
+    assert_int_equal(c.tree.l0_slowdown, 8);
+    assert_int_equal(c.tree.l0_stop, 16);
+    assert_int_equal(c.tree.filter_bits_per_key, 10);
+    assert_true(c.disk_limit_bytes == FIRN_NONE);
+    assert_ptr_equal(c.vfs, firn_vfs_default());
+    assert_string_equal(key_order_name(c.order), "firn.bytewise");
+}
+
+TEST(config, triggers_follow_from_each_other) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    o.l0_compaction_trigger = 10;
+    db_config c = derived(&o);
+    assert_int_equal(c.tree.l0_slowdown, 20);
+    assert_int_equal(c.tree.l0_stop, 40);
+    o.l0_slowdown_trigger = 10;
+    o.l0_stop_trigger = 11;
+    c = derived(&o);
+    assert_int_equal(c.tree.l0_slowdown, 10);
+    assert_int_equal(c.tree.l0_stop, 11);
+    o.l0_stop_trigger = 10; /* writes would stop before they are slowed down */
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+}
+
+TEST(config, none_switches_off) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    o.cache_bytes = FIRN_NONE;
+    o.filter_bits_per_key = UINT32_MAX;
+    o.disk_limit_bytes = FIRN_NONE;
+    db_config c = derived(&o);
+    assert_int_equal(c.cache_bytes, 0);
+    assert_int_equal(c.tree.filter_bits_per_key, 0);
+    assert_true(c.disk_limit_bytes == FIRN_NONE);
+}
+
+TEST(config, an_older_callers_struct_is_shorter) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    db_config c;
+    o.memory_bytes = 100 << 20;
+    o.threads = 7;
+    o.size = offsetof(firn_options, threads);
+    c = derived(&o);
+    assert_int_equal(c.memory_bytes, 100 << 20);
+    assert_int_not_equal(c.threads, 7);
+    o.size = 0;
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+    o.size = sizeof o + 1;
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+}
+
+static int compare_keys(void *context, firn_slice a, firn_slice b) {
+    (void)context;
+    return slice_compare(a, b);
+}
+
+TEST(config, a_comparator_needs_a_name_and_a_function) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    db_config c;
+    char long_name[300];
+    memset(long_name, 'n', sizeof long_name);
+    long_name[256] = 0;
+    firn_comparator order = {NULL, NULL, compare_keys};
+    o.comparator = &order;
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+    order.name = "";
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+    order.name = long_name;
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+    long_name[255] = 0;
+    ASSERT_OK(db_config_derive(&o, &c));
+    order.compare = NULL;
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+}
+
+TEST_MAIN(RUN(config, defaults_follow_from_the_memory_budget),
+          RUN(config, triggers_follow_from_each_other), RUN(config, none_switches_off),
+          RUN(config, an_older_callers_struct_is_shorter),
+          RUN(config, a_comparator_needs_a_name_and_a_function))

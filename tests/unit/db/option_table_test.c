@@ -1,0 +1,91 @@
+#include "db/option_table.h"
+
+#include "lib/test.h"
+
+TEST(option_table, reads_numbers_with_suffixes) {
+    static const struct {
+        const char *text;
+        uint64_t value; /* 0: refused */
+    } cases[] = {
+        {"1", 1},
+        {"4096", 4096},
+        {"64K", 64 << 10},
+        {"64k", 64 << 10},
+        {"3M", 3 << 20},
+        {"2G", 2ull << 30},
+        {"1T", 1ull << 40},
+        {"5MB", 5 << 20},
+        {"5MiB", 5 << 20},
+        {"none", FIRN_NONE},
+        {"18446744073709551614", UINT64_MAX - 1},
+        {"18446744073709551616", 0},
+        {"99999999T", 0},
+        {"", 0},
+        {"-1", 0},
+        {"+1", 0},
+        {" 1", 0},
+        {"1 ", 0},
+        {"1X", 0},
+        {"1MBB", 0},
+        {"0x10", 0},
+        {"1.5G", 0},
+        {"M", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        firn_options o = FIRN_OPTIONS_INIT;
+        status st = option_table_set(&o, "memory_bytes", cases[i].text);
+        print_message("'%s'\n", cases[i].text);
+        ASSERT_CODE(st, cases[i].value ? FIRN_OK : FIRN_INVALID_ARGUMENT);
+        assert_true(o.memory_bytes == cases[i].value);
+    }
+}
+
+TEST(option_table, narrow_numbers_do_not_wrap) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    ASSERT_CODE(option_table_set(&o, "threads", "4294967297"), FIRN_INVALID_ARGUMENT);
+    ASSERT_CODE(option_table_set(&o, "threads", "4294967295"), FIRN_INVALID_ARGUMENT);
+    assert_int_equal(o.threads, 0);
+    ASSERT_OK(option_table_set(&o, "threads", "3"));
+    assert_int_equal(o.threads, 3);
+    ASSERT_OK(option_table_set(&o, "filter_bits_per_key", "none"));
+    assert_int_equal(o.filter_bits_per_key, UINT32_MAX);
+}
+
+TEST(option_table, reads_words) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    ASSERT_OK(option_table_set(&o, "durability", "every-commit"));
+    assert_int_equal(o.durability, FIRN_SYNC_EVERY_COMMIT);
+    ASSERT_OK(option_table_set(&o, "durability", "manual"));
+    assert_int_equal(o.durability, FIRN_SYNC_MANUAL);
+    ASSERT_CODE(option_table_set(&o, "durability", "sometimes"), FIRN_INVALID_ARGUMENT);
+    assert_non_null(strstr(error_detail_get(), "every-commit"));
+    assert_int_equal(o.durability, FIRN_SYNC_MANUAL); /* unchanged */
+    ASSERT_OK(option_table_set(&o, "recovery", "last-good"));
+    assert_int_equal(o.recovery, FIRN_RECOVERY_LAST_GOOD);
+    ASSERT_OK(option_table_set(&o, "read_only", "yes"));
+    assert_int_equal(o.read_only, FIRN_YES);
+    ASSERT_OK(option_table_set(&o, "read_only", "no"));
+    assert_int_equal(o.read_only, FIRN_NO);
+    ASSERT_CODE(option_table_set(&o, "read_only", "1"), FIRN_INVALID_ARGUMENT);
+}
+
+TEST(option_table, names_are_distinct_and_complete) {
+    firn_option_info a, b;
+    size_t count = 0;
+    while (option_table_at(count, &a)) {
+        for (size_t i = 0; i < count; i++) {
+            assert_true(option_table_at(i, &b));
+            assert_string_not_equal(a.name, b.name);
+        }
+        count++;
+    }
+    assert_false(option_table_at(count, &a));
+    assert_false(option_table_at(SIZE_MAX, &a));
+    firn_options o = FIRN_OPTIONS_INIT;
+    ASSERT_CODE(option_table_set(&o, "size", "3"), FIRN_INVALID_ARGUMENT);
+    ASSERT_CODE(option_table_set(&o, "", "3"), FIRN_INVALID_ARGUMENT);
+}
+
+TEST_MAIN(RUN(option_table, reads_numbers_with_suffixes),
+          RUN(option_table, narrow_numbers_do_not_wrap), RUN(option_table, reads_words),
+          RUN(option_table, names_are_distinct_and_complete))
