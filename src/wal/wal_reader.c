@@ -75,8 +75,8 @@ FIRN_INTERNAL status wal_reader_is_unchanged(wal_reader *r, bool *unchanged) {
     segment_header now;
     *unchanged = false;
     status st = wal_reader_read_header(r, &now);
-    if (status_is(st, FIRN_NOT_FOUND))
-        return STATUS_OK;
+    if (!status_is_ok(st))
+        return status_is(st, FIRN_NOT_FOUND) ? STATUS_OK : st;
     *unchanged = now.number == r->header.number && now.epoch == r->header.epoch;
     return st;
 }

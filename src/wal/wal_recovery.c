@@ -152,7 +152,7 @@ static status wal_replay_scan_tail(wal_replay *r, wal_replay_tail *tail) {
     scan.synced = wal_replay_end(r);
     if (scan.synced < r->args->clean_end)
         scan.synced = r->args->clean_end;
-    for (size_t i = 0; i < r->chain.count; i++) {
+    for (size_t i = 0; r->chain.segments && i < r->chain.count; i++) {
         const wal_chain_segment *segment = &r->chain.segments[i];
         uint64_t from = segment == r->segment ? r->offset : SEGMENT_HEADER_BYTES;
         if (segment->number < number || !segment->is_valid)

@@ -54,11 +54,13 @@ static bool memory_did(memory_run *r, status st) {
 static void memory_write(memory_run *r, int i) {
     batch_view view = batch_get_view(&r->batches[i]);
     firn_choice sync = i % 5 == 0 ? FIRN_YES : FIRN_NO;
-    if (!memory_did(r, db_write(r->f.db, &view, sync)) &&
-        !memory_did(r, db_write(r->f.db, &view, sync)))
-        r->is_stuck = true;
-    else
+    bool did = memory_did(r, db_write(r->f.db, &view, sync));
+    if (!did)
+        did = memory_did(r, db_write(r->f.db, &view, sync));
+    if (did)
         r->written = (size_t)i + 1;
+    else
+        r->is_stuck = true;
 }
 
 static void memory_read(memory_run *r) {

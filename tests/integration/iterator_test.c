@@ -252,7 +252,7 @@ TEST(iterator, keeps_its_large_values_readable_after_flush_and_compaction) {
     delete_text(db, "large");
     /* The log of the value and its tables go, as far as the present is concerned. */
     for (int i = 0; i < 3; i++) {
-        put_range(db, 0, 300, 1000, (uint64_t)i);
+        put_range(db, 0, 3000, 1000, (uint64_t)i);
         ASSERT_FIRN_OK(firn_compact_range(db, (firn_slice){0}, (firn_slice){0}));
     }
     firn_iter_seek(it, FIRN_STR("large"));
