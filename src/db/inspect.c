@@ -73,14 +73,15 @@ typedef struct verify_run {
     char file[FILE_PATH_BYTES];                  /* being read */
     uint64_t bytes_done, bytes_total, file_base; /* the log, read at the open, included */
     uint64_t problems;
+    char first_problem[ERROR_DETAIL_BYTES / 2];
     bool stopped;
 } verify_run;
 
 /* The user wants to stop when it answers true. */
 static bool verify_tell(verify_run *r, const char *problem) {
     firn_verify_progress progress = {r->file, r->bytes_done, r->bytes_total, problem};
-    if (problem)
-        r->problems++;
+    if (problem && r->problems++ == 0)
+        snprintf(r->first_problem, sizeof r->first_problem, "%s", problem);
     if (r->report && r->report(r->context, &progress))
         r->stopped = true;
     return r->stopped;
@@ -235,8 +236,9 @@ FIRN_INTERNAL status verify_database(const db_config *config, const char *path,
     if (r->db)
         verify_all_keyspaces(r, ids, version_set_keyspaces(r->db->versions, ids, 64));
     if (r->problems)
-        st = error_status(FIRN_CORRUPTION, "%s: %llu problems found", path,
-                          (unsigned long long)r->problems);
+        st = error_status(FIRN_CORRUPTION, "%s: %llu problem%s found: %s", path,
+                          (unsigned long long)r->problems, r->problems == 1 ? "" : "s, the first",
+                          r->first_problem);
     else if (r->stopped)
         st = error_status(FIRN_ABORTED, "%s: verification was stopped", path);
 out:

@@ -193,6 +193,23 @@ out:
     return st;
 }
 
+/* What is wrong may as well be the file that should follow. */
+static void wal_replay_name_follower(const wal_replay *r) {
+    char path[FILE_PATH_BYTES];
+    if (!r->segment || wal_chain_successor(&r->chain, r->segment->number))
+        return;
+    for (size_t i = 0; i < r->chain.count; i++) {
+        const wal_chain_segment *segment = &r->chain.segments[i];
+        if (segment->number <= r->segment->number || segment->is_valid)
+            continue;
+        error_detail_append("; '%s', which may follow it, has no valid header page",
+                            wal_replay_path(r, segment->number, path));
+        return;
+    }
+    error_detail_append("; or '%s' is missing, which may have followed it",
+                        wal_replay_path(r, r->segment->number + 1, path));
+}
+
 static status wal_replay_report_damage(wal_replay *r, const wal_replay_tail *tail) {
     char path[FILE_PATH_BYTES];
     uint64_t number = r->segment ? r->segment->number : r->floor_segment;
@@ -211,6 +228,7 @@ static status wal_replay_report_damage(wal_replay *r, const wal_replay_tail *tai
             error_detail_append(" (log position %" PRIu64 ", durable up to %" PRIu64
                                 " by the manifest)",
                                 wal_replay_end(r), tail->synced);
+        wal_replay_name_follower(r);
         return st;
     }
     buf_printf(&r->out->damage,

@@ -32,7 +32,10 @@ static void quick_sweep_write(sweep *s) {
     for (unsigned i = 0; i < count; i++)
         quick_sweep_add_operation(s, is_mixed ? (uint32_t)rng_below(&s->random, SHADOW_KEYSPACES)
                                               : keyspace);
-    sweep_write(s, rng_below(&s->random, 6) == 0);
+    if (rng_below(&s->random, 30) == 0)
+        sweep_write_refused(s);
+    else
+        sweep_write(s, rng_below(&s->random, 6) == 0);
 }
 
 static void quick_sweep_reopen(sweep *s) {

@@ -427,6 +427,23 @@ void sweep_write(sweep *s, bool sync) {
         s->durable = s->acknowledged;
 }
 
+void sweep_write_refused(sweep *s) {
+    static const vfs_fault_rule full = {.kinds = VFS_FAULT_WRITE,
+                                        .path_suffix = ".wal",
+                                        .count = 1,
+                                        .error = ENOSPC,
+                                        .partial = true};
+    if (s->is_dead || s->death_count > 0) /* one rule at a time */
+        return;
+    batch_view view = shadow_commit(&s->shadow);
+    vfs_fault_set(s->process, &full);
+    status st = db_write(s->db, &view, FIRN_NO);
+    vfs_fault_set(s->process, NULL);
+    if (!status_is(st, FIRN_NO_SPACE))
+        fail_msg("%s: a write to a full disk answers %s", s->name, firn_status_name(st.code));
+    shadow_take_back(&s->shadow);
+}
+
 void sweep_sync(sweep *s) {
     if (!s->is_dead && sweep_did(s, db_sync(s->db), "sync"))
         s->durable = s->acknowledged;

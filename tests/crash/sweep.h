@@ -81,6 +81,9 @@ void sweep_open(sweep *s);
 void sweep_close(sweep *s);
 /* Writes what was put into s->shadow. */
 void sweep_write(sweep *s, bool sync);
+/* The same, but the disk takes only half of what goes to the log and is full for a moment: the
+ * write is refused, and must leave no trace. */
+void sweep_write_refused(sweep *s);
 void sweep_sync(sweep *s);
 void sweep_flush(sweep *s);
 void sweep_compact(sweep *s);

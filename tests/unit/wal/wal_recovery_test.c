@@ -516,13 +516,14 @@ TEST(wal_recovery, beside_a_writer_a_tail_that_moves_is_not_damage) {
     firn_vfs watched = *vfs;
     watched.open = beside_open;
     args.vfs = &watched;
-    /* The file is opened for its header, its records, the scan of the tail, a second look. */
+    /* The file is opened for its header, its records, the scan of the tail, a second look; where no
+     * writer is beside, the second look comes before the scan: a read may have failed to tell. */
     for (beside_completed_at = 2; beside_completed_at <= 5; beside_completed_at++) {
         for (int beside = 0; beside < 2; beside++) {
             args.beside_writer = beside;
             beside_opens = 0;
             memset(beside_at, 0, sizeof beside_bytes);
-            bool in_time = beside_completed_at <= (beside ? 4u : 2u);
+            bool in_time = beside_completed_at <= (beside ? 4u : 3u);
             ASSERT_CODE(recover(), in_time ? FIRN_OK : FIRN_CORRUPTION);
             if (in_time)
                 log_assert_equal(found, model);
