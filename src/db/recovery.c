@@ -324,8 +324,8 @@ out:
 
 /* --- read-only --- */
 
-#define RECOVERY_READ_TRIES    20
-#define RECOVERY_READ_PAUSE_NS 5000000u
+#define RECOVERY_READ_TRIES    6
+#define RECOVERY_READ_PAUSE_NS 1000000u /* doubled at each try */
 
 static status recovery_open_tables(firn_db *db, version_set *versions) {
     status st = STATUS_OK;
@@ -388,7 +388,7 @@ FIRN_INTERNAL status recovery_load_read_only(firn_db *db, version_set **out, seq
         if (!status_is(st, FIRN_ABORTED) && !status_is(st, FIRN_CORRUPTION) &&
             !(status_is(st, FIRN_NOT_FOUND) && tries > 0))
             break;
-        thread_sleep_ns(RECOVERY_READ_PAUSE_NS);
+        thread_sleep_ns(RECOVERY_READ_PAUSE_NS << tries);
     }
     TRY(st);
     version_set_get_facts(versions, &facts);
