@@ -68,13 +68,15 @@ TEST(hash, twins_agree_on_every_length) {
 }
 
 /* Flipping one input bit flips each output bit in about half of the cases: six standard deviations
- * around 1/2 over 4000 samples. */
+ * around 1/2 over 4000 samples. One byte has only 1024 pairs of inputs that differ in a bit, so the
+ * samples repeat and stray further. */
 TEST(hash, one_input_bit_changes_half_of_the_output_bits) {
     enum { SAMPLES = 4000 };
     static const size_t sizes[] = {1, 3, 8, 16, 24, 100, 200, 500};
     rng r;
     rng_init(&r, test_seed());
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        const unsigned slack = sizes[s] == 1 ? 480 : 190;
         unsigned flips[64] = {0};
         for (int i = 0; i < SAMPLES; i++) {
             for (size_t j = 0; j < sizes[s]; j++)
@@ -87,7 +89,7 @@ TEST(hash, one_input_bit_changes_half_of_the_output_bits) {
                 flips[j] += changed >> j & 1;
         }
         for (int j = 0; j < 64; j++)
-            assert_in_range(flips[j], SAMPLES / 2 - 190, SAMPLES / 2 + 190);
+            assert_in_range(flips[j], SAMPLES / 2 - slack, SAMPLES / 2 + slack);
     }
 }
 
