@@ -32,6 +32,7 @@ step 'floors' tools/check_layers.py
 step 'style' tools/check_style.py
 step 'format' format
 step 'the README shows its example' tools/check_readme.py
+step 'planted bugs still apply' bash tests/mutants/check_apply.sh
 step 'headers compile alone' tools/check_headers.sh
 step 'release build with gcc' tools/build.sh -j "$jobs" release
 step 'exported symbols' tools/check_symbols.sh build/release/libfirn.so build/release/libfirn.a

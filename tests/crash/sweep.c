@@ -302,8 +302,10 @@ static void sweep_count_down(sweep *s) {
     static const vfs_fault_rule death = {.kinds = VFS_FAULT_ANY, .count = UINT64_MAX, .error = EIO};
     if (s->death_count == 0 || (s->death_kind && strcmp(s->last->name, s->death_kind) != 0))
         return;
-    if (--s->death_count == 0)
+    if (--s->death_count == 0) {
+        s->is_dead = true;
         vfs_fault_set(s->process, &death);
+    }
 }
 
 static void sweep_observe(void *context, uint64_t operation, const char *kind, const char *path) {
