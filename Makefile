@@ -5,13 +5,16 @@ PREFIX ?= /usr/local
 # For `make fuzz`: one target's name, or empty for all of them; seconds for each.
 T       ?=
 SECONDS ?= 60
+# For the long runs: where they begin, and when `make crash` has seen enough.
+SEED   ?= 1
+STATES ?= 100000
 
 BUILD = tools/build.sh -j $(JOBS)
 CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz bench bench-full fmt \
-        tidy-all docs install amalgamation clean
+.PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz crash mutants \
+        bench bench-full fmt tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
 	@$(BUILD) release
@@ -65,6 +68,14 @@ fuzz: ## fuzz every decoder, or one: make fuzz T=name SECONDS=60
 	@tools/setup.sh fuzz
 	@$(BUILD) fuzz fuzz_targets
 	@tools/fuzz.sh $(SECONDS) $(T)
+
+# A stopped run goes on with the same command; build/crash/state.json knows where.
+crash: setup ## the deep crash sweep: make crash SEED=1 STATES=100000
+	@$(BUILD) deep test_crash_quick_sweep
+	@tools/crash.py --seed $(SEED) --states $(STATES) build/deep/tests/crash/quick_sweep_test
+
+mutants: setup ## plant each known bug in a copy and see that the quick sweep catches it
+	@tests/mutants/run.sh
 
 bench: setup ## five minutes of Firn beside its peers
 	@tools/setup.sh bench

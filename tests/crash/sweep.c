@@ -21,6 +21,10 @@ static const char *const sweep_mode_names[VFS_MEM_CRASH_COUNT] = {"kill",   "los
                                                                   "sector", "words", "files",
                                                                   "names",  "data"};
 
+const char *sweep_mode_name(vfs_mem_crash mode) {
+    return sweep_mode_names[mode];
+}
+
 /* --- one crashed disk --- */
 
 /* What a recovered database may hold. */
@@ -504,6 +508,7 @@ static void sweep_print(const sweep *s) {
 void sweep_finish(sweep *s) {
     sweep_crash_all_modes(s, vfs_mem_operation_count(s->disk));
     sweep_print(s);
+    sweep_report(s);
     for (size_t i = 0; i < s->kind_count; i++) {
         for (int mode = 0; mode < VFS_MEM_CRASH_COUNT; mode++) {
             if (s->kinds[i].operations > 0 && s->kinds[i].cells[mode].tried == 0)

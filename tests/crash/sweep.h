@@ -70,6 +70,10 @@ void sweep_restart(sweep *s);
  */
 void sweep_finish(sweep *s);
 
+const char *sweep_mode_name(vfs_mem_crash mode);
+/* Adds a line of JSON to the file FIRN_CRASH_REPORT names, if it is set. */
+void sweep_report(const sweep *s);
+
 /* Lets the process die right after the `count`th file operation of `kind` ("write log") from now
  * on; NULL: of any kind. Then the workload's calls do nothing, until sweep_revive opens the
  * database again, on the disk as it is: what was not synced still is not, but can be seen. */
