@@ -1,6 +1,6 @@
 /* cache/cache.h - a sharded LRU cache of opaque entries with pinned handles.
  *
- * Purpose:    the block cache (charge in bytes) and the table cache (charge 1 per open file).
+ * Purpose:    the block cache, charged in bytes.
  * Invariants: a pinned entry is never freed. Unpinned entries are evicted, least recently released
  *             first, whenever a shard's charge exceeds its part of the capacity; pinned ones may
  *             exceed it.

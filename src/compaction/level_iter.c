@@ -12,12 +12,12 @@ typedef struct level_source {
     size_t count;
 } level_source;
 
-FIRN_INTERNAL status level_iter_new_table(const level_iter_args *args, const table_meta *meta,
+FIRN_INTERNAL status level_iter_new_table(const level_iter_args *args, table_meta *meta,
                                           iter **out) {
     status st = STATUS_OK;
     table *t = NULL;
     *out = NULL;
-    TRY(table_cache_get(args->tables, &meta->where, args->order, &t));
+    TRY(table_cache_get(args->tables, &meta->where, &meta->open, args->order, &t));
     TRY(table_iter_new(t, &args->read, out));
 out:
     table_unref(t);

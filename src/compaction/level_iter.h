@@ -17,8 +17,8 @@ typedef struct level_iter_args {
 } level_iter_args;
 
 /* One table. */
-FIRN_INTERNAL NODISCARD status level_iter_new_table(const level_iter_args *args,
-                                                    const table_meta *meta, iter **out);
+FIRN_INTERNAL NODISCARD status level_iter_new_table(const level_iter_args *args, table_meta *meta,
+                                                    iter **out);
 /* Tables whose ranges ascend without overlap; the array must live as long as the version. */
 FIRN_INTERNAL NODISCARD status level_iter_new_sorted(const level_iter_args *args,
                                                      table_meta *const *metas, size_t count,

@@ -26,6 +26,7 @@ FIRN_INTERNAL void db_discard(firn_db *db) {
         table_meta_bury(dead); /* the file is an orphan, removed at the next open */
     }
     table_cache_free(db->tables);
+    epoch_deinit(&db->readers);
     cache_free(db->blocks);
     event_log_free(db->events);
     if (db->lock)

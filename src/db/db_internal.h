@@ -58,6 +58,7 @@ struct firn_db {
     workers *workers; /* NULL when read-only */
     snapshot_registry snapshots;
     graveyard grave;
+    epoch readers; /* inside: point reads; what they may hold is freed after they left */
     job_env jobs;
     uint64_t recovered_records, recovered_bytes, recovered_segments, torn_bytes;
     thread syncer; /* with FIRN_SYNC_INTERVAL */

@@ -9,7 +9,10 @@
 
 #include "base/poison.h"
 
-#define OPEN_TABLES_MAX 512 /* descriptors the table cache may hold open */
+/* Descriptors the table cache may hold: half of what the process may open, for the application has
+ * files and sockets of its own. */
+#define OPEN_TABLES_MAX 65536
+#define OPEN_TABLES_MIN 16
 
 FIRN_INTERNAL bool db_belongs_to_this_process(const firn_db *db) {
     return db->process == process_id();
@@ -118,6 +121,7 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
     db->config = *config;
     db->process = process_id();
     db->grave = (graveyard){.wake = background_wake, .context = db};
+    epoch_init(&db->readers);
     snapshot_registry_init(&db->snapshots, &db->visible);
     mutex_init(&db->refreshing);
     mutex_init(&db->refresh_guard);
@@ -130,6 +134,13 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
                          : error_status(FIRN_NO_MEMORY, "%s: no memory for a database", path);
 }
 
+static uint64_t open_tables_max(void) {
+    uint64_t half = process_descriptors_max() / 2;
+    return half < OPEN_TABLES_MIN   ? OPEN_TABLES_MIN
+           : half > OPEN_TABLES_MAX ? OPEN_TABLES_MAX
+                                    : half;
+}
+
 static status open_caches(firn_db *db) {
     status st = STATUS_OK;
     if (db->config.cache_bytes)
@@ -138,8 +149,10 @@ static status open_caches(firn_db *db) {
         .vfs = db->config.vfs,
         .directory = db->directory,
         .blocks = db->blocks,
+        .readers = &db->readers,
         /* Beside a live writer a table that was closed may be gone: all stay open. */
-        .tables_max = db->config.read_only ? UINT32_MAX : OPEN_TABLES_MAX};
+        .tables_max = db->config.read_only ? TABLE_CACHE_KEEPS_ALL : open_tables_max(),
+        .memory_max = db->config.memory_bytes / 4};
     TRY(table_cache_new(&tables, &db->tables));
     db->jobs = (job_env){.vfs = db->config.vfs,
                          .directory = db->directory,
@@ -219,7 +232,8 @@ static status open_writable(firn_db *db, bool exists) {
                              .directory = db->directory,
                              .order = db->config.order,
                              .memtable_bytes = db->config.memtable_bytes,
-                             .grave = &db->grave};
+                             .grave = &db->grave,
+                             .readers = &db->readers};
     TRY(open_take_lock(db));
     /* Once more, now that nobody else can change it. */
     TRY(open_survey_path(&db->config, db->directory, &exists));
@@ -329,3 +343,4 @@ out:
 }
 
 #undef OPEN_TABLES_MAX
+#undef OPEN_TABLES_MIN

@@ -22,9 +22,49 @@ FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace_id, const firn_s
 
 /* --- the search --- */
 
+/* How a point read keeps what it looks at: inside the epoch, which touches no shared line; with a
+ * counted view where the state itself may be replaced (read-only databases), and from the moment
+ * the read must open a file: nothing waits for the disk inside the epoch. */
+typedef struct read_hold {
+    const read_view *view;
+    read_view *counted; /* NULL: the epoch holds it */
+    bool inside;        /* the epoch, at `slot` */
+    uint64_t slot;
+} read_hold;
+
+static bool read_hold_view(firn_db *db, uint32_t keyspace_id, const firn_snapshot *snapshot,
+                           read_hold *hold) {
+    *hold = (read_hold){0};
+    if (LIKELY(!db->config.read_only)) {
+        hold->view = version_set_enter(db->versions, keyspace_id, &hold->slot);
+    } else {
+        hold->view = hold->counted = db_view(db, keyspace_id, snapshot);
+        if (hold->view)
+            hold->slot = epoch_enter(&db->readers);
+    }
+    hold->inside = hold->view != NULL;
+    return hold->inside;
+}
+
+/* From here on tables are referenced one by one. */
+static void read_leave_epoch(firn_db *db, read_hold *hold) {
+    if (!hold->counted) {
+        hold->counted = (read_view *)(uintptr_t)hold->view;
+        read_view_ref(hold->counted);
+    }
+    epoch_leave(&db->readers, hold->slot);
+    hold->inside = false;
+}
+
+static void read_let_go(firn_db *db, const read_hold *hold) {
+    if (hold->inside)
+        epoch_leave(&db->readers, hold->slot);
+    read_view_unref(hold->counted);
+}
+
 typedef struct read_search {
     firn_db *db;
-    const read_view *view;
+    read_hold hold;
     internal_key seek;
     uint64_t hash; /* of the user key */
     table_read_args args;
@@ -32,34 +72,49 @@ typedef struct read_search {
     table *origin; /* of a large value; referenced */
 } read_search;
 
-static status read_from_table(read_search *s, const table_meta *meta) {
+/* The open table: the epoch holds it, or *referenced does, for the caller to drop. */
+static status read_open_table(read_search *s, table_meta *meta, table **out, table **referenced) {
+    if (LIKELY(s->hold.inside)) {
+        *out = table_slot_peek(&meta->open);
+        if (LIKELY(*out != NULL))
+            return STATUS_OK;
+        read_leave_epoch(s->db, &s->hold);
+    }
+    status st =
+        table_cache_get(s->db->tables, &meta->where, &meta->open, s->hold.view->order, referenced);
+    *out = *referenced;
+    return st;
+}
+
+static status read_from_table(read_search *s, table_meta *meta) {
     status st = STATUS_OK;
-    table *t = NULL;
+    table *t = NULL, *referenced = NULL;
     table_get_trace trace = {0};
-    TRY(table_cache_get(s->db->tables, &meta->where, s->view->order, &t));
+    TRY(read_open_table(s, meta, &t, &referenced));
     st = table_get(t, s->seek, s->hash, &s->args, &trace, &s->found);
     if (trace.filter_checked)
         counters_add(&s->db->counters, COUNT_FILTER_CHECKED, 1);
     if (trace.filter_negative)
         counters_add(&s->db->counters, COUNT_FILTER_USEFUL, 1);
     if (s->found.found && s->found.kind == OP_PUT_LARGE) {
+        table_ref(t);
         s->origin = t;
-        t = NULL;
     }
 out:
-    table_unref(t);
+    table_unref(referenced);
     return st;
 }
 
 static bool read_table_may_hold(const read_search *s, const table_meta *meta) {
     user_key key = internal_key_user(s->seek);
-    return key_order_compare_user(s->view->order, key, internal_key_user(meta->smallest)) >= 0 &&
-           key_order_compare_user(s->view->order, key, internal_key_user(meta->largest)) <= 0;
+    return key_order_compare_user(s->hold.view->order, key, internal_key_user(meta->smallest)) >=
+               0 &&
+           key_order_compare_user(s->hold.view->order, key, internal_key_user(meta->largest)) <= 0;
 }
 
 static status read_from_tables(read_search *s) {
     status st = STATUS_OK;
-    const version *v = s->view->version;
+    const version *v = s->hold.view->version;
     s->hash = hash64(s->seek.s.data, s->seek.s.size - KEY_TRAILER_BYTES);
     for (uint32_t i = 0; i < v->levels[0].count; i++) {
         if (!read_table_may_hold(s, v->levels[0].tables[i]))
@@ -83,9 +138,9 @@ out:
 }
 
 static status read_search_run(read_search *s) {
-    memtable_get(s->view->active, s->seek, &s->found);
-    for (uint32_t i = 0; i < s->view->sealed_count && !s->found.found; i++)
-        memtable_get(s->view->sealed[i], s->seek, &s->found);
+    memtable_get(s->hold.view->active, s->seek, &s->found);
+    for (uint32_t i = 0; i < s->hold.view->sealed_count && !s->found.found; i++)
+        memtable_get(s->hold.view->sealed[i], s->seek, &s->found);
     return s->found.found ? STATUS_OK : read_from_tables(s);
 }
 
@@ -166,31 +221,6 @@ FIRN_INTERNAL void db_value_release(firn_value *value) {
     read_value_clear(value);
 }
 
-/* How a point read keeps its view: inside the epoch, which touches no shared line; counted where
- * the state itself may be replaced (read-only databases). */
-typedef struct read_hold {
-    const read_view *view;
-    read_view *counted; /* NULL: inside the epoch, at `slot` */
-    uint64_t slot;
-} read_hold;
-
-static bool read_hold_view(firn_db *db, uint32_t keyspace_id, const firn_snapshot *snapshot,
-                           read_hold *hold) {
-    *hold = (read_hold){0};
-    if (LIKELY(!db->config.read_only))
-        hold->view = version_set_enter(db->versions, keyspace_id, &hold->slot);
-    else
-        hold->view = hold->counted = db_view(db, keyspace_id, snapshot);
-    return hold->view != NULL;
-}
-
-static void read_let_go(firn_db *db, const read_hold *hold) {
-    if (hold->counted)
-        read_view_unref(hold->counted);
-    else
-        version_set_leave(db->versions, hold->slot);
-}
-
 FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_options *options,
                             slice key, firn_value *out) {
     status st = STATUS_OK;
@@ -200,8 +230,7 @@ FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_o
     counters_add(&db->counters, COUNT_GETS, 1);
     /* The view first, then the sequence: whatever is visible by now and not in this view came
      * later. */
-    read_hold hold;
-    if (!read_hold_view(db, keyspace_id, options ? options->snapshot : NULL, &hold))
+    if (!read_hold_view(db, keyspace_id, options ? options->snapshot : NULL, &s.hold))
         return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", db->directory,
                             keyspace_id);
     /* acquire: pairs with the commit leader's release. */
@@ -210,7 +239,6 @@ FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_o
                          : atomic_u64_load(&db->visible, memory_order_acquire);
     if (options && options->fill_cache == FIRN_NO)
         s.args.fill_cache = false;
-    s.view = hold.view;
     TRY(seek_key_init(&seek, user_key_of(key), sequence));
     s.seek = seek.key;
     TRY(read_search_run(&s));
@@ -224,7 +252,7 @@ out:
     lookup_release(&s.found);
     table_unref(s.origin);
     seek_key_deinit(&seek);
-    read_let_go(db, &hold);
+    read_let_go(db, &s.hold);
     return st;
 }
 

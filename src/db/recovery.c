@@ -337,7 +337,8 @@ static status recovery_open_tables(firn_db *db, version_set *versions) {
             const version_level *l = &view->version->levels[level];
             for (uint32_t i = 0; i < l->count && status_is_ok(st); i++) {
                 table *t;
-                st = table_cache_get(db->tables, &l->tables[i]->where, view->order, &t);
+                st = table_cache_get(db->tables, &l->tables[i]->where, &l->tables[i]->open,
+                                     view->order, &t);
                 table_unref(t);                    /* the cache keeps it open */
                 if (status_is(st, FIRN_NOT_FOUND)) /* damage, or a live writer moved on: retried */
                     st = recovery_check_table(db, l->tables[i]);
@@ -374,7 +375,8 @@ FIRN_INTERNAL status recovery_load_read_only(firn_db *db, version_set **out, seq
                              .directory = db->directory,
                              .order = db->config.order,
                              .memtable_bytes = db->config.memtable_bytes,
-                             .grave = &db->grave};
+                             .grave = &db->grave,
+                             .readers = &db->readers};
     for (int tries = 0; tries < RECOVERY_READ_TRIES; tries++) {
         TRY(version_set_new(&args, &versions));
         /* The last try says what is wrong as if no writer were there. */

@@ -1,9 +1,11 @@
 #include "platform/thread.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -294,4 +296,11 @@ FIRN_INTERNAL int64_t process_id(void) {
     if (atomic_flag32_load(&process_id_watched, memory_order_acquire))
         atomic_u64_store(&process_id_cached, (uint64_t)id, memory_order_relaxed); /* as above */
     return id;
+}
+
+FIRN_INTERNAL uint64_t process_descriptors_max(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return _POSIX_OPEN_MAX;
+    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 }

@@ -52,6 +52,8 @@ FIRN_INTERNAL uint64_t thread_number(void);
 FIRN_INTERNAL void thread_sleep_ns(uint64_t ns); /* through the seam as well */
 /* This process's id: differs after fork. */
 FIRN_INTERNAL int64_t process_id(void);
+/* Files this process may have open at once. */
+FIRN_INTERNAL uint64_t process_descriptors_max(void);
 
 /* Tests only, while no other thread waits: called with no lock held in place of sleeping. NULL
  * restores real waiting. */

@@ -8,6 +8,7 @@
 #include "table/footer.h"
 #include "table/index.h"
 #include "table/table.h"
+#include "table/table_cache.h"
 
 /* The meta-index: where the blocks that are not data lie; bytes == 0: absent. */
 typedef struct table_meta_index {
@@ -15,6 +16,15 @@ typedef struct table_meta_index {
 } table_meta_index;
 
 struct table {
+    epoch_item retirement; /* first; used once, when the table cache closes it */
+    atomic_u32 references;
+
+    struct { /* of the table cache; guarded by its mutex */
+        uint64_t number;
+        table *chain, *newer, *older;
+        table_slot *slots; /* that lead here */
+    } cached;
+
     /* set at open, never changes */
     vfs_file *file; /* owned */
     block_source source;
@@ -27,7 +37,6 @@ struct table {
     filter_view filter;     /* into filter_memory */
     uint8_t *filter_memory; /* NULL: no filter */
     size_t filter_memory_bytes;
-    atomic_u32 references;
 };
 
 /* Names in the meta-index. */

@@ -19,6 +19,7 @@ FIRN_INTERNAL status table_meta_new(const table_meta *fields, table_meta **out) 
     m->largest.s = slice_of(keys + small, large);
     m->next_dead = NULL;
     m->compacting = false;
+    table_slot_init(&m->open);
     atomic_u32_init(&m->references, 1);
     atomic_u32_init(&m->obsolete, 0);
     return STATUS_OK;
@@ -33,6 +34,7 @@ FIRN_INTERNAL void table_meta_unref(table_meta *m) {
     /* acq_rel: pairs with the other droppers' release; the last one sees all their reads done. */
     if (!m || atomic_u32_sub(&m->references, 1, memory_order_acq_rel) != 1)
         return;
+    table_slot_close(&m->open);
     /* relaxed: ordered by the count above; whoever set it held a reference. */
     if (!m->grave || !atomic_u32_load(&m->obsolete, memory_order_relaxed)) {
         table_meta_bury(m);

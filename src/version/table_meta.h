@@ -1,6 +1,6 @@
 /* version/table_meta.h - what the manifest knows about one table.
  *
- * Invariants: immutable once it is in a version, but for `compacting` and `obsolete`.
+ * Invariants: immutable once it is in a version, but for `compacting`, `obsolete` and `open`.
  * Threads:    counted with atomics; any thread may drop the last reference.
  * Lifetime:   versions hold references; so do compaction plans. When the last reference to a table
  * that was marked obsolete goes, the file is handed to the graveyard, which deletes it later. */
@@ -22,6 +22,7 @@ typedef struct table_meta {
     struct table_meta *next_dead;
 
     table_locator where; /* number, size, identity */
+    table_slot open;     /* leads to the open table */
     uint32_t keyspace;
     uint64_t entries, deletes, range_tombstones;
     uint64_t raw_key_bytes, raw_value_bytes;

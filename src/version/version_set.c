@@ -11,12 +11,12 @@ FIRN_INTERNAL status version_set_new(const version_set_args *args, version_set *
     if (!vs)
         return error_status(FIRN_NO_MEMORY, "no memory for the version set");
     memset(vs, 0, sizeof *vs);
-    epoch_init(&vs->readers);
     vs->vfs = args->vfs;
     vs->directory = args->directory;
     vs->order = args->order;
     vs->memtable_bytes = args->memtable_bytes;
     vs->grave = args->grave;
+    vs->readers = args->readers;
     vs->next_file = 1;
     atomic_u32_init(&vs->references, 1);
     mutex_init(&vs->install_guard);
@@ -34,7 +34,7 @@ FIRN_INTERNAL void version_set_unref(version_set *vs) {
     /* acq_rel: pairs with the other droppers' release. */
     if (!vs || atomic_u32_sub(&vs->references, 1, memory_order_acq_rel) != 1)
         return;
-    epoch_deinit(&vs->readers);
+    epoch_collect(vs->readers);
     for (uint32_t i = 0; i < vs->keyspace_count; i++)
         keyspace_free(vs->keyspaces[i]);
     version_set_free_retired(vs->retired);
@@ -121,7 +121,7 @@ static status version_set_apply_recovered(void *context, const version_edit *edi
         TRY(version_new_edited(k->version, edit, k->id, vs->grave, &next));
         version_unref(k->version);
         k->version = next;
-        read_view_retire(keyspace_publish(k, view), &vs->readers);
+        read_view_retire(keyspace_publish(k, view), vs->readers);
         view = NULL;
     }
     version_set_apply_scalars_locked(vs, edit);
@@ -179,12 +179,12 @@ FIRN_INTERNAL const read_view *version_set_enter(version_set *vs, uint32_t keysp
     keyspace *k = version_set_find(vs, keyspace_id);
     if (!k)
         return NULL;
-    *slot = epoch_enter(&vs->readers);
+    *slot = epoch_enter(vs->readers);
     return atomic_ptr_load(&k->view, memory_order_seq_cst);
 }
 
 FIRN_INTERNAL void version_set_leave(version_set *vs, uint64_t slot) {
-    epoch_leave(&vs->readers, slot);
+    epoch_leave(vs->readers, slot);
 }
 
 FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace_id) {
@@ -199,7 +199,7 @@ FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace_id)
 }
 
 FIRN_INTERNAL uint64_t version_set_collect(version_set *vs) {
-    return epoch_collect(&vs->readers);
+    return epoch_collect(vs->readers);
 }
 
 FIRN_INTERNAL uint32_t version_set_keyspaces(version_set *vs, uint32_t *ids, uint32_t capacity) {

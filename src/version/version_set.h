@@ -25,6 +25,7 @@ typedef struct version_set_args {
     key_order order;       /* of keyspace 0, and of those whose comparator has that name */
     uint64_t memtable_bytes;
     graveyard *grave; /* borrowed for its life: receives tables nobody can reach */
+    epoch *readers;   /* borrowed for its life, and longer by what still waits in it */
 } version_set_args;
 
 FIRN_INTERNAL NODISCARD status version_set_new(const version_set_args *args, version_set **out);

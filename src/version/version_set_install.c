@@ -174,7 +174,7 @@ out:
     memory_free(retired);
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
         version_unref(next[i]);
-        read_view_retire(views[i], &vs->readers);
+        read_view_retire(views[i], vs->readers);
     }
     return st;
 }

@@ -29,7 +29,7 @@ struct version_set {
     uint64_t memtable_bytes;
     graveyard *grave;
 
-    epoch readers; /* inside: point reads, and whoever takes a reference on a view */
+    epoch *readers; /* inside: point reads, and whoever takes a reference on a view */
 
     /* Serialises edits; held across the manifest's I/O; taken before `guard`. */
     mutex install_guard;

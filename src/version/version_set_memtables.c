@@ -42,7 +42,7 @@ FIRN_INTERNAL status version_set_seal(version_set *vs, uint32_t keyspace_id) {
 out:
     mutex_unlock(&vs->guard);
     memtable_unref(fresh);
-    read_view_retire(view, &vs->readers);
+    read_view_retire(view, vs->readers);
     return st;
 }
 

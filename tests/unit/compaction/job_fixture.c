@@ -20,6 +20,7 @@ void job_fixture_init(job_fixture *f) {
     f->options.block_bytes = 4096;
     f->options.restart_interval = 16;
     f->options.filter_bits_per_key = 10;
+    epoch_init(&f->readers);
     ASSERT_OK(vfs_mem_new(&f->disk));
     ASSERT_OK(vfs_fault_new(vfs_mem_vfs(f->disk), &f->fault));
     const firn_vfs *vfs = vfs_fault_vfs(f->fault);
@@ -27,11 +28,15 @@ void job_fixture_init(job_fixture *f) {
     version_set_args args = {.vfs = vfs,
                              .directory = "/db",
                              .memtable_bytes = 1 << 20,
-                             .grave = &f->grave};
+                             .grave = &f->grave,
+                             .readers = &f->readers};
     ASSERT_OK(version_set_new(&args, &f->versions));
     ASSERT_OK(version_set_create(f->versions));
     snapshot_registry_init(&f->snapshots, &f->visible);
-    table_cache_args cache = {.vfs = vfs, .directory = "/db", .tables_max = 100};
+    table_cache_args cache = {.vfs = vfs,
+                              .directory = "/db",
+                              .readers = &f->readers,
+                              .tables_max = 100};
     ASSERT_OK(table_cache_new(&cache, &f->tables));
     f->env = (job_env){.vfs = vfs,
                        .directory = "/db",
@@ -52,6 +57,7 @@ void job_fixture_deinit(job_fixture *f) {
         table_meta_bury(dead);
     }
     table_cache_free(f->tables);
+    epoch_deinit(&f->readers);
     snapshot_registry_deinit(&f->snapshots);
     vfs_fault_free(f->fault);
     vfs_mem_free(f->disk);

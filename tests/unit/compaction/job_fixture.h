@@ -10,6 +10,7 @@ typedef struct job_fixture {
     vfs_mem *disk;
     vfs_fault *fault;
     graveyard grave;
+    epoch readers;
     version_set *versions;
     snapshot_registry snapshots;
     table_cache *tables;

@@ -11,9 +11,23 @@ typedef struct concurrent_reader {
     fixture *f;
     table_cache *tables;
     table_locator where;
+    epoch *readers;
+    table_slot *slot; /* of all readers */
     uint64_t seed;
     uint64_t rounds;
 } concurrent_reader;
+
+/* A few lookups inside the epoch, while others close the table. */
+static void concurrent_peek(concurrent_reader *reader, rng *r) {
+    uint64_t inside = epoch_enter(reader->readers);
+    table *t = table_slot_peek(reader->slot);
+    table_read_args args = {.fill_cache = true};
+    for (int i = 0; t && i < 20; i++) {
+        internal_key key = fixture_key(reader->f, (uint32_t)rng_below(r, reader->f->count));
+        fixture_check_get(reader->f, t, internal_key_user(key).s, SEQNO_MAX, &args, false);
+    }
+    epoch_leave(reader->readers, inside);
+}
 
 static void concurrent_run(void *context) {
     concurrent_reader *reader = context;
@@ -21,7 +35,9 @@ static void concurrent_run(void *context) {
     rng_init(&r, reader->seed);
     for (uint64_t round = 0; round < reader->rounds; round++) {
         table *t = NULL;
-        ASSERT_OK(table_cache_get(reader->tables, &reader->where, (key_order){NULL}, &t));
+        concurrent_peek(reader, &r);
+        ASSERT_OK(
+            table_cache_get(reader->tables, &reader->where, reader->slot, (key_order){NULL}, &t));
         table_read_args args = {.fill_cache = rng_below(&r, 4) != 0,
                                 .read_ahead = rng_below(&r, 2) != 0};
         for (int i = 0; i < 50; i++) {
@@ -48,10 +64,14 @@ TEST(table_concurrent, readers_share_tables_and_blocks_while_both_are_evicted) {
     rng r;
     cache *blocks = NULL;
     table_cache *tables = NULL;
+    static epoch inside;
+    table_slot slot;
     thread threads[CONCURRENT_THREADS];
     concurrent_reader readers[CONCURRENT_THREADS];
     uint64_t seed = test_seed();
     rng_init(&r, seed);
+    epoch_init(&inside);
+    table_slot_init(&slot);
     fixture_init(&f);
     table_builder_args args = fixture_args();
     fixture_fill(&f, &r, 1, 3000);
@@ -61,11 +81,14 @@ TEST(table_concurrent, readers_share_tables_and_blocks_while_both_are_evicted) {
     ASSERT_OK(table_cache_new(&(table_cache_args){.vfs = vfs_mem_vfs(f.disk),
                                                   .directory = "",
                                                   .blocks = blocks,
+                                                  .readers = &inside,
                                                   .tables_max = 1},
                               &tables));
     for (int i = 0; i < CONCURRENT_THREADS; i++) {
         readers[i] = (concurrent_reader){.f = &f,
                                          .tables = tables,
+                                         .readers = &inside,
+                                         .slot = &slot,
                                          .where = {.number = 1, .file_bytes = f.built.file_bytes},
                                          .seed = seed + (uint64_t)i,
                                          .rounds = test_scaled(60)};
@@ -74,7 +97,9 @@ TEST(table_concurrent, readers_share_tables_and_blocks_while_both_are_evicted) {
     }
     for (int i = 0; i < CONCURRENT_THREADS; i++)
         thread_join(&threads[i]);
+    table_slot_close(&slot);
     table_cache_free(tables);
+    epoch_deinit(&inside);
     cache_free(blocks);
     fixture_deinit(&f);
 }

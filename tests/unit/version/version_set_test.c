@@ -9,6 +9,7 @@ enum { MEMTABLE_BYTES = 64 << 10 };
 typedef struct place {
     vfs_mem *disk;
     graveyard grave;
+    epoch readers;
     version_set *versions;
 } place;
 
@@ -20,13 +21,15 @@ static void place_open(place *p, bool create) {
     version_set_args args = {.vfs = vfs_mem_vfs(p->disk),
                              .directory = "/db",
                              .memtable_bytes = MEMTABLE_BYTES,
-                             .grave = &p->grave};
+                             .grave = &p->grave,
+                             .readers = &p->readers};
     ASSERT_OK(version_set_new(&args, &p->versions));
     ASSERT_OK(create ? version_set_create(p->versions) : version_set_recover(p->versions));
 }
 
 static void place_init(place *p) {
     *p = (place){.grave = {.wake = ignore_wake}};
+    epoch_init(&p->readers);
     ASSERT_OK(vfs_mem_new(&p->disk));
     ASSERT_OK(vfs_make_dir(vfs_mem_vfs(p->disk), "/db"));
     place_open(p, true);
@@ -43,6 +46,7 @@ static void place_deinit(place *p) {
         next = dead->next_dead;
         table_meta_bury(dead);
     }
+    epoch_deinit(&p->readers);
     vfs_mem_free(p->disk);
 }
 
@@ -281,6 +285,7 @@ TEST(version_set, another_order_is_refused) {
                              .directory = "/db",
                              .order = {&other},
                              .memtable_bytes = MEMTABLE_BYTES,
+                             .readers = &p.readers,
                              .grave = &p.grave};
     ASSERT_OK(version_set_new(&args, &p.versions));
     ASSERT_CODE(version_set_recover(p.versions), FIRN_INVALID_ARGUMENT);
