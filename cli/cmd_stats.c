@@ -62,6 +62,11 @@ static const stats_field stats_fields[] = {
     STATS_C(recovered_records),
     STATS_C(recovered_bytes),
     STATS_C(torn_bytes_cut),
+    STATS_G(memtable_spare_bytes),
+    STATS_G(memtable_held_bytes),
+    STATS_G(readers_inside),
+    STATS_G(reader_oldest_ns),
+    STATS_G(retired_waiting),
 };
 
 #undef STATS_G
@@ -100,6 +105,11 @@ static void stats_print_summary(output *out, const firn_stats *stats) {
                         stats->memtable_entries == 1 ? "y" : "ies");
     if (stats->sealed_memtables > 0)
         (void)output_printf(out, ", %s sealed", cli_count(stats->sealed_memtables, count));
+    if (stats->memtable_spare_bytes > 0)
+        (void)output_printf(out, ", %s spare", text_bytes(stats->memtable_spare_bytes, bytes));
+    if (stats->memtable_held_bytes > 0)
+        (void)output_printf(out, ", %s held by readers",
+                            text_bytes(stats->memtable_held_bytes, bytes));
     (void)output_printf(out, "\n  log            %s", text_bytes(stats->log_bytes, bytes));
     (void)output_printf(out, " in %s file%s\n", cli_count(stats->log_files, count),
                         cli_plural(stats->log_files));

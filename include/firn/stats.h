@@ -58,6 +58,15 @@ typedef struct firn_stats {
 
     /* recovery of this open */
     uint64_t recovered_records, recovered_bytes, torn_bytes_cut;
+
+    /* gauges: memory of memtables beyond memtable_bytes, and who keeps it */
+    uint64_t memtable_spare_bytes; /* arenas of flushed memtables, kept for the next one */
+    uint64_t memtable_held_bytes;  /* flushed memtables that iterators or reads keep alive */
+    uint64_t readers_inside;       /* threads in a point read at this moment */
+    uint64_t reader_oldest_ns; /* one of them is in it for at least so long; known from the call of
+                                * firn_get_stats, or the end of a flush or compaction, that first
+                                * met it, so ask twice */
+    uint64_t retired_waiting;  /* replaced views and closed tables that wait for them to leave */
 } firn_stats;
 
 /* Fills *out, up to out->size bytes of it. INVALID_ARGUMENT when size is not set. */

@@ -236,7 +236,7 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
     if (!urgent_only && background_try_compaction(db))
         return true;
     /* A reader was inside when a view was replaced: look again soon. */
-    if (version_set_collect(db->versions) > 0)
+    if (version_set_collect(db->versions, now) > 0)
         *retry_ns = BACKGROUND_COLLECT_NS;
     return background_try_bury(db);
 }
@@ -344,10 +344,8 @@ out:
 }
 
 static bool background_work_is_due(firn_db *db) {
-    uint64_t entries, sealed;
     background_pick p;
-    (void)version_set_memtable_bytes(db->versions, &entries, &sealed);
-    if (sealed > 0)
+    if (version_set_has_sealed(db->versions, SEQNO_MAX))
         return true;
     if (!background_pick_compaction(db, true, &p))
         return false;

@@ -30,8 +30,16 @@ static void stats_fill_gauges(firn_db *db, firn_stats *s) {
     /* acquire: pairs with the commit leader's release. */
     s->last_sequence = atomic_u64_load(&db->visible, memory_order_acquire);
     s->level_count = LEVEL_COUNT;
-    s->memtable_bytes =
-        version_set_memtable_bytes(db->versions, &s->memtable_entries, &s->sealed_memtables);
+    version_set_memory memory;
+    version_set_get_memory(db->versions, time_monotonic_ns(db->config.clock), &memory);
+    s->memtable_bytes = memory.bytes;
+    s->memtable_entries = memory.entries;
+    s->sealed_memtables = memory.sealed;
+    s->memtable_spare_bytes = memory.spare_bytes;
+    s->memtable_held_bytes = memory.held_bytes;
+    s->readers_inside = memory.readers.inside;
+    s->reader_oldest_ns = memory.readers.oldest_ns;
+    s->retired_waiting = memory.readers.waiting;
     uint32_t count = version_set_keyspaces(db->versions, ids, STATS_KEYSPACES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         read_view *view = version_set_view(db->versions, ids[i]);

@@ -12,7 +12,8 @@
 
 struct memtable {
     skiplist list;
-    arena *arena; /* set at birth; owned */
+    arena *arena;     /* set at birth; owned */
+    atomic_u32 state; /* memtable_state; stored by the owner only */
     /* Written by every writer, so apart from what readers load. */
     _Alignas(CACHE_LINE_BYTES) atomic_u64 entries;
     atomic_u64 deletes;
@@ -34,22 +35,52 @@ static size_t memtable_block_bytes(uint64_t capacity_bytes) {
     return (size_t)bytes;
 }
 
-FIRN_INTERNAL status memtable_new(key_order order, uint64_t capacity_bytes, memtable **out) {
+/* Takes the arena, which may be NULL for lack of memory. */
+static status memtable_new_in(key_order order, arena *nodes, memtable **out) {
     *out = NULL;
-    memtable *m = memory_new_aligned(CACHE_LINE_BYTES, sizeof *m);
-    if (!m)
-        return status_of(FIRN_NO_MEMORY, "making a memtable");
-    memset(m, 0, sizeof *m);
-    m->arena = arena_new(memtable_block_bytes(capacity_bytes));
-    if (!m->arena) {
-        memory_free(m);
+    memtable *m = nodes ? memory_new_aligned(CACHE_LINE_BYTES, sizeof *m) : NULL;
+    if (!m) {
+        arena_free(nodes);
         return status_of(FIRN_NO_MEMORY, "making a memtable");
     }
+    memset(m, 0, sizeof *m);
+    m->arena = nodes;
+    atomic_u32_init(&m->state, MEMTABLE_ACTIVE);
     skiplist_init(&m->list, order, m->arena);
     atomic_u64_init(&m->first_sequence, UINT64_MAX);
     atomic_u32_init(&m->refs, 1);
     *out = m;
     return STATUS_OK;
+}
+
+FIRN_INTERNAL status memtable_new(key_order order, uint64_t capacity_bytes, memtable **out) {
+    return memtable_new_in(order, arena_new(memtable_block_bytes(capacity_bytes)), out);
+}
+
+FIRN_INTERNAL status memtable_new_pooled(key_order order, arena_pool *pool, memtable **out) {
+    return memtable_new_in(order, arena_new_pooled(pool), out);
+}
+
+FIRN_INTERNAL arena_pool *memtable_new_pool(uint64_t capacity_bytes) {
+    return arena_pool_new(memtable_block_bytes(capacity_bytes), capacity_bytes);
+}
+
+FIRN_INTERNAL memtable_state memtable_get_state(const memtable *m) {
+    /* relaxed: whoever must not be wrong about it holds the owner's lock. */
+    return (memtable_state)atomic_u32_load(&m->state, memory_order_relaxed);
+}
+
+FIRN_INTERNAL void memtable_set_state(memtable *m, memtable_state next) {
+    static const uint8_t edges[] = {
+        [MEMTABLE_ACTIVE] = 1u << MEMTABLE_SEALED,
+        [MEMTABLE_SEALED] = 1u << MEMTABLE_FLUSHING,
+        [MEMTABLE_FLUSHING] = 1u << MEMTABLE_SEALED | 1u << MEMTABLE_GONE,
+        [MEMTABLE_GONE] = 0,
+    };
+    memtable_state now = memtable_get_state(m);
+    /* Flushed twice, or flushed while it still takes entries: either loses data. */
+    CHECK(now <= MEMTABLE_GONE && next <= MEMTABLE_GONE && (edges[now] >> next & 1));
+    atomic_u32_store(&m->state, next, memory_order_relaxed); /* relaxed: as above */
 }
 
 FIRN_INTERNAL void memtable_ref(memtable *m) {
@@ -90,6 +121,7 @@ static void memtable_note_sequence(memtable *m, seqno sequence) {
 
 FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
                                   slice value) {
+    DCHECK(memtable_get_state(m) == MEMTABLE_ACTIVE);
     DCHECK(sequence > 0 && sequence <= SEQNO_MAX);
     DCHECK(op_kind_is_supported((uint8_t)kind));
     DCHECK(key.s.size <= KEY_BYTES_MAX && value.size < LARGE_VALUE_BYTES);
@@ -134,6 +166,10 @@ FIRN_INTERNAL const skiplist *memtable_list(const memtable *m) {
 
 FIRN_INTERNAL uint64_t memtable_bytes(const memtable *m) {
     return sizeof *m + arena_bytes(m->arena);
+}
+
+FIRN_INTERNAL uint64_t memtable_arena_bytes(const memtable *m) {
+    return arena_bytes(m->arena);
 }
 
 /* All below give some recent value; see memtable_note_sequence(). */

@@ -13,12 +13,30 @@
 #include "format/key.h"
 #include "format/lookup.h"
 #include "iter/iter.h"
+#include "util/arena.h"
 
 typedef struct memtable memtable;
+
+/* A memtable's life. Edges: active -> sealed -> flushing -> gone, and flushing -> sealed when the
+ * flush has failed. Only an active one takes entries; a gone one lives on for its readers alone. */
+typedef enum memtable_state {
+    MEMTABLE_ACTIVE,
+    MEMTABLE_SEALED,
+    MEMTABLE_FLUSHING,
+    MEMTABLE_GONE
+} memtable_state;
 
 /* `capacity_bytes` sizes the arena's blocks; it is no limit: callers watch memtable_bytes. */
 FIRN_INTERNAL NODISCARD status memtable_new(key_order order, uint64_t capacity_bytes,
                                             memtable **out);
+/* The same with memory from a pool that memtable_new_pool made for that capacity. */
+FIRN_INTERNAL NODISCARD status memtable_new_pooled(key_order order, arena_pool *pool,
+                                                   memtable **out);
+/* Keeps as spare what one memtable of that capacity holds; NULL when memory is short. */
+FIRN_INTERNAL NODISCARD arena_pool *memtable_new_pool(uint64_t capacity_bytes);
+/* Moves along an edge; any other step ends the process. For the owner, who serialises the calls. */
+FIRN_INTERNAL void memtable_set_state(memtable *m, memtable_state next);
+FIRN_INTERNAL memtable_state memtable_get_state(const memtable *m);
 FIRN_INTERNAL void memtable_ref(memtable *m);
 FIRN_INTERNAL void memtable_unref(memtable *m); /* NULL is fine */
 /* Whether anybody but the caller holds a reference. */
@@ -34,6 +52,7 @@ FIRN_INTERNAL void memtable_get(const memtable *m, internal_key seek, lookup *ou
 FIRN_INTERNAL NODISCARD status memtable_iter_new(memtable *m, iter **out);
 
 FIRN_INTERNAL uint64_t memtable_bytes(const memtable *m); /* exact charge: all memory it holds */
+FIRN_INTERNAL uint64_t memtable_arena_bytes(const memtable *m); /* of them, what its pool counts */
 FIRN_INTERNAL uint64_t memtable_entries(const memtable *m);
 FIRN_INTERNAL uint64_t memtable_deletes(const memtable *m);
 FIRN_INTERNAL uint64_t

@@ -10,6 +10,22 @@
 #include "base/atomic.h"
 #include "base/check.h"
 
+/* gcc tells by a macro, clang by a feature. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEMORY_HAS_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(MEMORY_HAS_ASAN)
+#include <sanitizer/asan_interface.h>
+#define MEMORY_FORBID(memory, bytes) __asan_poison_memory_region((memory), (bytes))
+#define MEMORY_ALLOW(memory, bytes)  __asan_unpoison_memory_region((memory), (bytes))
+#else
+#define MEMORY_FORBID(memory, bytes) ((void)(memory), (void)(bytes))
+#define MEMORY_ALLOW(memory, bytes)  ((void)(memory), (void)(bytes))
+#endif
+#undef MEMORY_HAS_ASAN
+
 /* Allocations left until one fails; 0 while nothing is to fail, which is all an ordinary process
  * ever pays for the seam: one load and one branch never taken. */
 static atomic_u64 memory_fail_countdown;
@@ -125,17 +141,39 @@ FIRN_INTERNAL void memory_free(void *memory) {
     free(memory);
 }
 
+/* The system gives pages at any multiple of 4 KiB, and a huge page needs one of 2 MiB: a stretch
+ * that is longer by as much always holds such a place, and the ends are given back. */
+static void *memory_map_aligned(size_t bytes, size_t alignment) {
+    int protection = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    size_t rounded = (bytes + page_bytes - 1) & ~(page_bytes - 1);
+    if (rounded < bytes || rounded > SIZE_MAX - alignment)
+        return MAP_FAILED;
+    uint8_t *wide = mmap(NULL, rounded + alignment, protection, flags, -1, 0);
+    if (wide == MAP_FAILED)
+        return MAP_FAILED;
+    size_t before = (size_t)(-(uintptr_t)wide & (alignment - 1));
+    if (before > 0)
+        CHECK(munmap(wide, before) == 0);
+    if (before < alignment)
+        CHECK(munmap(wide + before + rounded, alignment - before) == 0);
+    return wide + before;
+}
+
 FIRN_INTERNAL void *memory_map_pages(size_t bytes) {
     enum { MEMORY_HUGE_PAGE_BYTES = 2 << 20 };
     if (UNLIKELY(memory_must_fail()))
         return NULL;
-    void *pages =
-        mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (bytes < MEMORY_HUGE_PAGE_BYTES) {
+        void *few = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return memory_counted(few == MAP_FAILED ? NULL : few);
+    }
+    void *pages = memory_map_aligned(bytes, MEMORY_HUGE_PAGE_BYTES);
     if (pages == MAP_FAILED)
         return NULL;
     /* Advice only: where huge pages are off the arena works, with more faults. */
-    if (bytes >= MEMORY_HUGE_PAGE_BYTES)
-        (void)madvise(pages, bytes, MADV_HUGEPAGE);
+    (void)madvise(pages, bytes, MADV_HUGEPAGE);
     return memory_counted(pages);
 }
 
@@ -145,6 +183,17 @@ FIRN_INTERNAL void memory_unmap_pages(void *memory, size_t bytes) {
     memory_count_free();
     CHECK(munmap(memory, bytes ? bytes : 1) == 0);
 }
+
+FIRN_INTERNAL void memory_forbid(void *memory, size_t bytes) {
+    MEMORY_FORBID(memory, bytes);
+}
+
+FIRN_INTERNAL void memory_allow(void *memory, size_t bytes) {
+    MEMORY_ALLOW(memory, bytes);
+}
+
+#undef MEMORY_FORBID
+#undef MEMORY_ALLOW
 
 /* First line of a small text file of the system; false when there is none. */
 static bool memory_read_line(const char *path, char *line, size_t line_bytes) {

@@ -22,9 +22,15 @@ FIRN_INTERNAL NODISCARD char *memory_copy_string(const char *text);
 FIRN_INTERNAL NODISCARD void *memory_copy(const void *data, size_t bytes);
 FIRN_INTERNAL void memory_free(void *memory); /* NULL is fine */
 
-/* Whole pages from the system, zeroed, on huge pages where that works: for arenas. */
+/* Whole pages from the system, zeroed, for arenas. From 2 MiB on they begin at a multiple of 2 MiB
+ * and are huge where the system has such pages, so that one fault serves all of 2 MiB. */
 FIRN_INTERNAL NODISCARD void *memory_map_pages(size_t bytes);
 FIRN_INTERNAL void memory_unmap_pages(void *memory, size_t bytes);
+
+/* Memory that its owner keeps and nobody may touch until it is allowed again: AddressSanitizer
+ * reports whoever does. Other builds do nothing. */
+FIRN_INTERNAL void memory_forbid(void *memory, size_t bytes);
+FIRN_INTERNAL void memory_allow(void *memory, size_t bytes);
 
 /* RAM or cgroup limit, whichever is smaller. */
 FIRN_INTERNAL uint64_t memory_total_bytes(void);

@@ -26,25 +26,167 @@ typedef struct arena_block {
     uint64_t reserved;        /* keeps what follows 16-byte aligned */
 } arena_block;
 
+struct arena_pool {
+    size_t block_bytes;       /* set at birth */
+    uint64_t spare_bytes_max; /* set at birth */
+    atomic_u32 references;
+    mutex guard;        /* all below; a leaf */
+    arena_block *spare; /* last given back, first taken: the warmest */
+    arena_pool_stats stats;
+};
+
 struct arena {
     size_t block_bytes;  /* set at birth */
+    arena_pool *pool;    /* set at birth; one reference, or NULL */
     atomic_ptr current;  /* arena_block *; stored under the mutex */
     atomic_u64 bytes;    /* sum over all blocks and this struct */
     mutex mutex;         /* guards `blocks` and replacing `current` */
     arena_block *blocks; /* all of them, for arena_free */
 };
 
-FIRN_INTERNAL arena *arena_new(size_t block_bytes) {
+static size_t arena_block_bytes(size_t wanted) {
+    if (wanted < ARENA_BLOCK_BYTES_MIN)
+        return ARENA_BLOCK_BYTES_MIN;
+    return wanted < ARENA_MAPPED_BYTES_MIN ? wanted : wanted & ~(size_t)(ARENA_PAGE_BYTES - 1);
+}
+
+static arena_block *arena_block_new(size_t bytes) {
+    return bytes >= ARENA_MAPPED_BYTES_MIN ? memory_map_pages(bytes) : memory_new(bytes);
+}
+
+static void arena_block_free(arena_block *block) {
+    if (block->bytes >= ARENA_MAPPED_BYTES_MIN)
+        memory_unmap_pages(block, (size_t)block->bytes);
+    else
+        memory_free(block);
+}
+
+/* --- the pool --- */
+
+FIRN_INTERNAL arena_pool *arena_pool_new(size_t block_bytes, uint64_t spare_bytes_max) {
+    arena_pool *pool = memory_new_zeroed(sizeof *pool);
+    if (!pool)
+        return NULL;
+    pool->block_bytes = arena_block_bytes(block_bytes);
+    pool->spare_bytes_max = spare_bytes_max;
+    atomic_u32_init(&pool->references, 1);
+    mutex_init(&pool->guard);
+    return pool;
+}
+
+FIRN_INTERNAL void arena_pool_ref(arena_pool *pool) {
+    /* relaxed: the caller has a reference. */
+    uint32_t before = atomic_u32_add(&pool->references, 1, memory_order_relaxed);
+    CHECK(before > 0 && before < UINT32_MAX);
+}
+
+FIRN_INTERNAL void arena_pool_unref(arena_pool *pool) {
+    /* acq_rel: each release pairs with the acquire of the last, which frees after all use. */
+    if (!pool || atomic_u32_sub(&pool->references, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_pool_trim(pool);
+    CHECK(pool->stats.used_bytes == 0);
+    mutex_deinit(&pool->guard);
+    memory_free(pool);
+}
+
+FIRN_INTERNAL void arena_pool_trim(arena_pool *pool) {
+    mutex_lock(&pool->guard);
+    arena_block *block = pool->spare;
+    pool->spare = NULL;
+    pool->stats.spare_bytes = 0;
+    mutex_unlock(&pool->guard);
+    while (block) {
+        memory_allow(block, pool->block_bytes);
+        arena_block *next = block->next;
+        arena_block_free(block);
+        block = next;
+    }
+}
+
+FIRN_INTERNAL void arena_pool_get_stats(arena_pool *pool, arena_pool_stats *out) {
+    mutex_lock(&pool->guard);
+    *out = pool->stats;
+    mutex_unlock(&pool->guard);
+}
+
+/* A block whose `next` and `used` are still to be set; NULL when memory is short. */
+static arena_block *arena_pool_take(arena_pool *pool, size_t bytes) {
+    mutex_lock(&pool->guard);
+    arena_block *block = bytes == pool->block_bytes ? pool->spare : NULL;
+    if (block) {
+        memory_allow(block, bytes);
+        pool->spare = block->next;
+        pool->stats.spare_bytes -= bytes;
+        pool->stats.recycled++;
+        pool->stats.used_bytes += bytes;
+    }
+    mutex_unlock(&pool->guard);
+    if (block)
+        return block;
+    block = arena_block_new(bytes);
+    if (!block)
+        return NULL;
+    mutex_lock(&pool->guard);
+    pool->stats.fresh++;
+    pool->stats.used_bytes += bytes;
+    mutex_unlock(&pool->guard);
+    return block;
+}
+
+static void arena_pool_give(arena_pool *pool, arena_block *block) {
+    size_t bytes = (size_t)block->bytes;
+    mutex_lock(&pool->guard);
+    pool->stats.used_bytes -= bytes;
+    bool keep =
+        bytes == pool->block_bytes && pool->stats.spare_bytes + bytes <= pool->spare_bytes_max;
+    if (keep) {
+        block->next = pool->spare;
+        pool->spare = block;
+        pool->stats.spare_bytes += bytes;
+        memory_forbid(block, bytes);
+    }
+    mutex_unlock(&pool->guard);
+    if (!keep)
+        arena_block_free(block);
+}
+
+static void arena_pool_charge(arena_pool *pool, uint64_t bytes) {
+    mutex_lock(&pool->guard);
+    pool->stats.used_bytes += bytes;
+    mutex_unlock(&pool->guard);
+}
+
+static void arena_pool_discharge(arena_pool *pool, uint64_t bytes) {
+    mutex_lock(&pool->guard);
+    pool->stats.used_bytes -= bytes;
+    mutex_unlock(&pool->guard);
+}
+
+/* --- the arena --- */
+
+static arena *arena_new_of(size_t block_bytes, arena_pool *pool) {
     arena *a = memory_new_zeroed(sizeof *a);
     if (!a)
         return NULL;
-    a->block_bytes = block_bytes < ARENA_BLOCK_BYTES_MIN ? ARENA_BLOCK_BYTES_MIN : block_bytes;
-    if (a->block_bytes >= ARENA_MAPPED_BYTES_MIN)
-        a->block_bytes &= ~(size_t)(ARENA_PAGE_BYTES - 1);
+    a->block_bytes = block_bytes;
+    a->pool = pool;
+    if (pool) {
+        arena_pool_ref(pool);
+        arena_pool_charge(pool, sizeof *a);
+    }
     atomic_ptr_init(&a->current, NULL);
     atomic_u64_init(&a->bytes, sizeof *a);
     mutex_init(&a->mutex);
     return a;
+}
+
+FIRN_INTERNAL arena *arena_new(size_t block_bytes) {
+    return arena_new_of(arena_block_bytes(block_bytes), NULL);
+}
+
+FIRN_INTERNAL arena *arena_new_pooled(arena_pool *pool) {
+    return arena_new_of(pool->block_bytes, pool);
 }
 
 FIRN_INTERNAL void arena_free(arena *a) {
@@ -53,12 +195,15 @@ FIRN_INTERNAL void arena_free(arena *a) {
     arena_block *block = a->blocks;
     while (block) {
         arena_block *next = block->next;
-        if (block->bytes >= ARENA_MAPPED_BYTES_MIN)
-            memory_unmap_pages(block, (size_t)block->bytes);
+        if (a->pool)
+            arena_pool_give(a->pool, block);
         else
-            memory_free(block);
+            arena_block_free(block);
         block = next;
     }
+    if (a->pool)
+        arena_pool_discharge(a->pool, sizeof *a);
+    arena_pool_unref(a->pool);
     mutex_deinit(&a->mutex);
     memory_free(a);
 }
@@ -68,8 +213,7 @@ FIRN_INTERNAL void arena_free(arena *a) {
 static arena_block *arena_add_block_locked(arena *a, size_t bytes, size_t used) {
     mutex_assert_held(&a->mutex);
     DCHECK(used >= sizeof(arena_block) && used <= bytes);
-    arena_block *block =
-        bytes >= ARENA_MAPPED_BYTES_MIN ? memory_map_pages(bytes) : memory_new(bytes);
+    arena_block *block = a->pool ? arena_pool_take(a->pool, bytes) : arena_block_new(bytes);
     if (!block)
         return NULL;
     block->next = a->blocks;

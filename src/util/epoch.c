@@ -95,3 +95,38 @@ FIRN_INTERNAL uint64_t epoch_collect(epoch *e) {
     epoch_reclaim_list(list);
     return waiting;
 }
+
+/* --- how long readers stay --- */
+
+/* Returns how long the oldest reader has been inside, as far as is known. */
+static uint64_t epoch_mark_locked(epoch *e, uint64_t now_ns) {
+    uint64_t oldest = epoch_oldest_reader(e);
+    uint32_t kept = 0;
+    mutex_assert_held(&e->guard);
+    for (uint32_t i = 0; i < e->moment_count; i++) {
+        if (e->moments[i].epoch >= oldest)
+            e->moments[kept++] = e->moments[i];
+    }
+    if (kept == EPOCH_MOMENTS)
+        kept--; /* the early ones say more about who stalls */
+    /* A new epoch begins, so that who enters from now on is not taken for one of the old ones. */
+    uint64_t epoch = atomic_u64_add(&e->now, 1, memory_order_seq_cst);
+    e->moments[kept++] = (epoch_moment){epoch, now_ns};
+    e->moment_count = kept;
+    return oldest == UINT64_MAX ? 0 : now_ns - e->moments[0].ns;
+}
+
+FIRN_INTERNAL void epoch_mark(epoch *e, uint64_t now_ns) {
+    mutex_lock(&e->guard);
+    (void)epoch_mark_locked(e, now_ns);
+    mutex_unlock(&e->guard);
+}
+
+FIRN_INTERNAL void epoch_get_stats(epoch *e, uint64_t now_ns, epoch_stats *out) {
+    mutex_lock(&e->guard);
+    *out = (epoch_stats){.inside = e->crowd, .waiting = e->waiting};
+    for (int i = 1; i <= EPOCH_SLOTS; i++) /* seq_cst for no partner: it is a number for people */
+        out->inside += atomic_u64_load(&e->slots[i].inside, memory_order_seq_cst) != 0;
+    out->oldest_ns = epoch_mark_locked(e, now_ns);
+    mutex_unlock(&e->guard);
+}

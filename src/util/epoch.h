@@ -29,6 +29,14 @@ typedef struct epoch_slot {
     _Alignas(CACHE_LINE_BYTES) atomic_u64 inside; /* the epoch it entered in; 0: outside */
 } epoch_slot;
 
+/* Whoever is inside since an epoch <= `epoch` was inside at `ns`. */
+typedef struct epoch_moment {
+    uint64_t epoch;
+    uint64_t ns;
+} epoch_moment;
+
+enum { EPOCH_MOMENTS = 8 };
+
 typedef struct epoch {
     epoch_slot slots[EPOCH_SLOTS + 1]; /* 0 is the shared one */
     atomic_u64 now;                    /* rises with every retirement; starts at 1 */
@@ -36,6 +44,9 @@ typedef struct epoch {
     epoch_item *oldest, *newest;       /* retired, not yet reclaimed */
     uint64_t waiting;
     uint64_t crowd; /* threads in the shared slot */
+    epoch_moment
+        moments[EPOCH_MOMENTS]; /* ascending; only those that tell the age of some reader */
+    uint32_t moment_count;
 } epoch;
 
 FIRN_INTERNAL void epoch_init(epoch *e);
@@ -73,4 +84,16 @@ static inline void epoch_leave(epoch *e, uint64_t slot) {
 FIRN_INTERNAL void epoch_retire(epoch *e, epoch_item *item, void (*reclaim)(epoch_item *item));
 /* Reclaims what has become free; cheap when nothing waits. Returns how many items still wait. */
 FIRN_INTERNAL uint64_t epoch_collect(epoch *e);
+
+/* Entering reads no clock; instead somebody says now and then what time it is, and a reader's age
+ * is known from the first such moment on. `now_ns` is of one clock and never runs backwards. */
+FIRN_INTERNAL void epoch_mark(epoch *e, uint64_t now_ns);
+
+typedef struct epoch_stats {
+    uint64_t inside;    /* threads */
+    uint64_t oldest_ns; /* that one of them is inside for at least */
+    uint64_t waiting;   /* items retired and not yet reclaimed */
+} epoch_stats;
+/* Marks the time as well: asked twice, it knows of every reader that stayed in between. */
+FIRN_INTERNAL void epoch_get_stats(epoch *e, uint64_t now_ns, epoch_stats *out);
 #endif

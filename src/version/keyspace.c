@@ -5,8 +5,8 @@
 
 #include "base/poison.h"
 
-FIRN_INTERNAL status keyspace_new(uint32_t id, const char *name, key_order order,
-                                  uint64_t memtable_bytes, keyspace **out) {
+FIRN_INTERNAL status keyspace_new(uint32_t id, const char *name, key_order order, arena_pool *pool,
+                                  keyspace **out) {
     status st = STATUS_OK;
     read_view *view = NULL;
     keyspace *k = memory_new_zeroed(sizeof *k);
@@ -20,7 +20,7 @@ FIRN_INTERNAL status keyspace_new(uint32_t id, const char *name, key_order order
         st = error_status(FIRN_NO_MEMORY, "no memory for keyspace \"%s\"", name);
         goto out;
     }
-    TRY(memtable_new(order, memtable_bytes, &k->active.table));
+    TRY(memtable_new_pooled(order, pool, &k->active.table));
     TRY(version_new_empty(order, &k->version));
     TRY(keyspace_prepare_view(&view));
     CHECK(keyspace_publish(k, view) == NULL);
@@ -69,6 +69,7 @@ FIRN_INTERNAL read_view *keyspace_publish(keyspace *k, read_view *prepared) {
 
 FIRN_INTERNAL void keyspace_seal(keyspace *k, memtable *fresh) {
     CHECK(k->sealed_count < SEALED_MEMTABLES_MAX);
+    memtable_set_state(k->active.table, MEMTABLE_SEALED);
     k->sealed[k->sealed_count++] = k->active;
     k->active = (memtable_slot){.table = fresh};
 }
@@ -77,6 +78,7 @@ FIRN_INTERNAL memtable *keyspace_drop_oldest_sealed(keyspace *k, const memtable 
     /* Out of order, a newer flush would hide older unflushed versions from replay. */
     CHECK(k->sealed_count > 0 && k->sealed[0].table == m);
     memtable *dropped = k->sealed[0].table;
+    memtable_set_state(dropped, MEMTABLE_GONE);
     k->sealed_count--;
     memmove(k->sealed, k->sealed + 1, k->sealed_count * sizeof *k->sealed);
     return dropped;

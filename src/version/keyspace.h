@@ -11,7 +11,6 @@
 typedef struct memtable_slot {
     memtable *table;
     uint64_t log_start; /* meaningless while the memtable is empty */
-    bool flushing;
 } memtable_slot;
 
 typedef struct keyspace {
@@ -26,9 +25,11 @@ typedef struct keyspace {
     atomic_ptr view; /* read_view: what readers get; one reference */
 } keyspace;
 
-/* A keyspace with an empty memtable and no tables, its first view published. Gives *out. */
+/* A keyspace with an empty memtable from `pool` and no tables, its first view published. Gives
+ * *out.
+ */
 FIRN_INTERNAL NODISCARD status keyspace_new(uint32_t id, const char *name, key_order order,
-                                            uint64_t memtable_bytes, keyspace **out);
+                                            arena_pool *pool, keyspace **out);
 FIRN_INTERNAL void keyspace_free(keyspace *k); /* NULL is fine */
 
 /* Memory for a view to come, so that publishing itself cannot fail. */

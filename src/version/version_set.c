@@ -7,14 +7,17 @@
 
 FIRN_INTERNAL status version_set_new(const version_set_args *args, version_set **out) {
     version_set *vs = memory_new_aligned(CACHE_LINE_BYTES, sizeof *vs);
-    *out = vs;
-    if (!vs)
+    arena_pool *pool = vs ? memtable_new_pool(args->memtable_bytes) : NULL;
+    *out = NULL;
+    if (!pool) {
+        memory_free(vs);
         return error_status(FIRN_NO_MEMORY, "no memory for the version set");
+    }
     memset(vs, 0, sizeof *vs);
     vs->vfs = args->vfs;
     vs->directory = args->directory;
     vs->order = args->order;
-    vs->memtable_bytes = args->memtable_bytes;
+    vs->memtable_memory = pool;
     vs->grave = args->grave;
     vs->readers = args->readers;
     vs->next_file = 1;
@@ -22,6 +25,7 @@ FIRN_INTERNAL status version_set_new(const version_set_args *args, version_set *
     mutex_init(&vs->install_guard);
     mutex_init(&vs->guard);
     manifest_init(&vs->manifest, vs->vfs, vs->directory);
+    *out = vs;
     return STATUS_OK;
 }
 
@@ -38,6 +42,7 @@ FIRN_INTERNAL void version_set_unref(version_set *vs) {
     for (uint32_t i = 0; i < vs->keyspace_count; i++)
         keyspace_free(vs->keyspaces[i]);
     version_set_free_retired(vs->retired);
+    arena_pool_unref(vs->memtable_memory);
     manifest_deinit(&vs->manifest);
     mutex_deinit(&vs->guard);
     mutex_deinit(&vs->install_guard);
@@ -79,7 +84,7 @@ FIRN_INTERNAL status version_set_apply_keyspace_locked(version_set *vs,
     status st = version_set_order_by_name(vs, change->comparator, &order);
     if (!status_is_ok(st))
         return st;
-    st = keyspace_new(change->id, change->name, order, vs->memtable_bytes, &k);
+    st = keyspace_new(change->id, change->name, order, vs->memtable_memory, &k);
     if (status_is_ok(st)) {
         vs->keyspaces[vs->keyspace_count++] = k;
         if (change->id >= vs->next_keyspace)
@@ -198,8 +203,11 @@ FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace_id)
     return referenced;
 }
 
-FIRN_INTERNAL uint64_t version_set_collect(version_set *vs) {
-    return epoch_collect(vs->readers);
+FIRN_INTERNAL uint64_t version_set_collect(version_set *vs, uint64_t now_ns) {
+    uint64_t waiting = epoch_collect(vs->readers);
+    if (waiting > 0)
+        epoch_mark(vs->readers, now_ns);
+    return waiting;
 }
 
 FIRN_INTERNAL uint32_t version_set_keyspaces(version_set *vs, uint32_t *ids, uint32_t capacity) {

@@ -50,8 +50,9 @@ FIRN_INTERNAL NODISCARD status version_set_create(version_set *vs);
 FIRN_INTERNAL const read_view *version_set_enter(version_set *vs, uint32_t keyspace,
                                                  uint64_t *slot);
 FIRN_INTERNAL void version_set_leave(version_set *vs, uint64_t slot);
-/* Drops replaced views that no reader is inside with any more; how many still wait. */
-FIRN_INTERNAL uint64_t version_set_collect(version_set *vs);
+/* Drops replaced views that no reader is inside with any more; how many still wait. `now_ns` is of
+ * one clock, as in version_set_get_memory. */
+FIRN_INTERNAL uint64_t version_set_collect(version_set *vs, uint64_t now_ns);
 /* A reference on the current view of a keyspace, or NULL if there is none of that id. */
 FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace);
 /* The ids of all keyspaces, ascending; at most `capacity`. Returns how many there are. */
@@ -90,8 +91,16 @@ FIRN_INTERNAL uint64_t version_set_log_floor(version_set *vs, const memtable *fl
 /* Readers may still look for large values of flushed memtables in the log from this position on;
  * UINT64_MAX: none do. */
 FIRN_INTERNAL uint64_t version_set_log_pinned(version_set *vs);
-FIRN_INTERNAL uint64_t version_set_memtable_bytes(version_set *vs, uint64_t *entries,
-                                                  uint64_t *sealed);
+typedef struct version_set_memory {
+    uint64_t bytes;       /* of active and sealed memtables: the exact charge */
+    uint64_t entries;     /* in them */
+    uint64_t sealed;      /* memtables that wait for their flush, or are being flushed */
+    uint64_t spare_bytes; /* arena blocks kept for memtables to come */
+    uint64_t held_bytes;  /* of flushed memtables that readers keep alive */
+    epoch_stats readers;  /* those inside, and what they hold up */
+} version_set_memory;
+FIRN_INTERNAL void version_set_get_memory(version_set *vs, uint64_t now_ns,
+                                          version_set_memory *out);
 
 /* --- changing --- */
 

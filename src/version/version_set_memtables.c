@@ -34,7 +34,7 @@ FIRN_INTERNAL status version_set_seal(version_set *vs, uint32_t keyspace_id) {
         st = status_of(FIRN_BUSY, "too many memtables wait to be flushed");
         goto out;
     }
-    TRY(memtable_new(k->order, vs->memtable_bytes, &fresh));
+    TRY(memtable_new_pooled(k->order, vs->memtable_memory, &fresh));
     TRY(keyspace_prepare_view(&view));
     keyspace_seal(k, fresh);
     fresh = NULL;
@@ -88,12 +88,12 @@ FIRN_INTERNAL bool version_set_take_flush(version_set *vs, uint32_t *keyspace_id
     mutex_lock(&vs->guard);
     for (uint32_t i = 0; i < vs->keyspace_count; i++) {
         keyspace *k = vs->keyspaces[i];
-        if (k->sealed_count && !k->sealed[0].flushing &&
+        if (k->sealed_count && memtable_get_state(k->sealed[0].table) == MEMTABLE_SEALED &&
             (!best || k->sealed[0].log_start < best->sealed[0].log_start))
             best = k;
     }
     if (best) {
-        best->sealed[0].flushing = true;
+        memtable_set_state(best->sealed[0].table, MEMTABLE_FLUSHING);
         *keyspace_id = best->id;
         *out = best->sealed[0].table;
         memtable_ref(*out);
@@ -106,7 +106,7 @@ FIRN_INTERNAL void version_set_flush_failed(version_set *vs, uint32_t keyspace_i
     mutex_lock(&vs->guard);
     keyspace *k = version_set_find_locked(vs, keyspace_id);
     CHECK(k && k->sealed_count && k->sealed[0].table == m);
-    k->sealed[0].flushing = false;
+    memtable_set_state(m, MEMTABLE_SEALED);
     mutex_unlock(&vs->guard);
     memtable_unref(m);
 }
@@ -190,21 +190,32 @@ FIRN_INTERNAL uint64_t version_set_log_pinned(version_set *vs) {
     return lowest;
 }
 
-FIRN_INTERNAL uint64_t version_set_memtable_bytes(version_set *vs, uint64_t *entries,
-                                                  uint64_t *sealed) {
-    uint64_t bytes = 0;
-    *entries = *sealed = 0;
+/* --- what it all holds --- */
+
+FIRN_INTERNAL void version_set_get_memory(version_set *vs, uint64_t now_ns,
+                                          version_set_memory *out) {
+    arena_pool_stats pool;
+    uint64_t in_use = 0;
+    *out = (version_set_memory){0};
     mutex_lock(&vs->guard);
+    /* Before the memtables, which may grow meanwhile: rather too little is taken for held than too
+     * much. */
+    arena_pool_get_stats(vs->memtable_memory, &pool);
     for (uint32_t i = 0; i < vs->keyspace_count; i++) {
         const keyspace *k = vs->keyspaces[i];
-        bytes += memtable_bytes(k->active.table);
-        *entries += memtable_entries(k->active.table);
-        *sealed += k->sealed_count;
+        out->bytes += memtable_bytes(k->active.table);
+        in_use += memtable_arena_bytes(k->active.table);
+        out->entries += memtable_entries(k->active.table);
+        out->sealed += k->sealed_count;
         for (uint32_t j = 0; j < k->sealed_count; j++) {
-            bytes += memtable_bytes(k->sealed[j].table);
-            *entries += memtable_entries(k->sealed[j].table);
+            out->bytes += memtable_bytes(k->sealed[j].table);
+            in_use += memtable_arena_bytes(k->sealed[j].table);
+            out->entries += memtable_entries(k->sealed[j].table);
         }
     }
     mutex_unlock(&vs->guard);
-    return bytes;
+    epoch_get_stats(vs->readers, now_ns, &out->readers);
+    out->spare_bytes = pool.spare_bytes;
+    /* All memtables live in the pool; what is not counted above is gone but for its readers. */
+    out->held_bytes = pool.used_bytes > in_use ? pool.used_bytes - in_use : 0;
 }

@@ -94,5 +94,34 @@ TEST(stats, the_size_field_is_honoured) {
     test_dir_remove(dir);
 }
 
+TEST(stats, memory_of_flushed_memtables_is_told_apart) {
+    char *dir = test_dir_new();
+    firn_options options = small_options();
+    options.memtable_bytes = 1 << 20;
+    firn_db *db = open_db(dir, &options);
+    firn_iter *it;
+    put_range(db, 0, 2000, 100, 1);
+    uint64_t bytes = stats_of(db).memtable_bytes;
+    assert_int_equal(stats_of(db).memtable_held_bytes, 0);
+    ASSERT_FIRN_OK(firn_iter_new(db, NULL, &it));
+    firn_iter_seek_first(it);
+    ASSERT_FIRN_OK(firn_flush(db));
+    ASSERT_FIRN_OK(firn_wait_idle(db));
+    firn_stats s = stats_of(db);
+    assert_in_range(s.memtable_held_bytes, 2000 * 100, bytes);
+    assert_int_equal(s.memtable_spare_bytes, 0);
+    firn_iter_free(it);
+    s = stats_of(db);
+    assert_int_equal(s.memtable_held_bytes, 0);
+    assert_in_range(s.memtable_spare_bytes, 2000 * 100, bytes);
+    put_range(db, 0, 2000, 100, 2); /* lives in what was spare */
+    assert_int_equal(stats_of(db).memtable_spare_bytes, 0);
+    assert_int_equal(stats_of(db).readers_inside, 0);
+    assert_int_equal(stats_of(db).retired_waiting, 0);
+    close_db(db);
+    test_dir_remove(dir);
+}
+
 TEST_MAIN(RUN(stats, count_operations_and_bytes), RUN(stats, levels_add_up),
-          RUN(stats, the_size_field_is_honoured))
+          RUN(stats, the_size_field_is_honoured),
+          RUN(stats, memory_of_flushed_memtables_is_told_apart))

@@ -1,7 +1,11 @@
 #include "memtable/memtable.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "format/large_ref.h"
 #include "lib/test.h"
@@ -158,6 +162,68 @@ TEST(memtable, sequences_may_arrive_in_any_order) {
     memtable_unref(m);
 }
 
+/* Whether the step ends the process. */
+static bool memtable_test_refuses(memtable *m, memtable_state next) {
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)signal(SIGABRT, SIG_DFL);
+        (void)freopen("/dev/null", "w", stderr);
+        memtable_set_state(m, next);
+        _exit(0);
+    }
+    int how = 0;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    return !(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+}
+
+TEST(memtable, life_knows_its_edges_and_no_others) {
+    static const char *const legal = "AS SF FS SF FG"; /* each taken after it was tried */
+    static const char names[] = "ASFG";
+    memtable *m = memtable_test_new((key_order){NULL});
+    for (const char *edge = legal;; edge += 3) {
+        memtable_state now = memtable_get_state(m);
+        for (uint32_t next = MEMTABLE_ACTIVE; next <= MEMTABLE_GONE; next++) {
+            char step[] = {names[now], names[next], '\0'};
+            assert_int_equal(memtable_test_refuses(m, (memtable_state)next), !strstr(legal, step));
+        }
+        if (now == MEMTABLE_GONE)
+            break;
+        assert_int_equal(names[now], edge[0]);
+        memtable_set_state(m, (memtable_state)(strchr(names, edge[1]) - names));
+    }
+    memtable_unref(m);
+}
+
+TEST(memtable, one_from_a_pool_leaves_its_memory_to_the_next) {
+    arena_pool_stats stats;
+    memtable *m = NULL;
+    arena_pool *pool = memtable_new_pool(1 << 20);
+    assert_non_null(pool);
+    for (int round = 0; round < 3; round++) {
+        char key[32];
+        ASSERT_OK(memtable_new_pooled((key_order){NULL}, pool, &m));
+        for (seqno i = 1; i <= 2000; i++) {
+            snprintf(key, sizeof key, "%llu", (unsigned long long)(i * 7919 % 2000));
+            memtable_test_put(m, i, key, "value");
+        }
+        for (seqno i = 1; i <= 2000; i++) {
+            snprintf(key, sizeof key, "%llu", (unsigned long long)(i * 7919 % 2000));
+            lookup l = memtable_test_get(m, slice_from_string(key), SEQNO_MAX);
+            assert_true(l.found && l.sequence == i);
+        }
+        arena_pool_get_stats(pool, &stats);
+        assert_int_equal(stats.used_bytes, memtable_arena_bytes(m));
+        assert_int_equal(stats.fresh > 0 && stats.recycled == stats.fresh * (uint64_t)round, true);
+        memtable_unref(m);
+    }
+    memory_fail_after(1, true);
+    ASSERT_CODE(memtable_new_pooled((key_order){NULL}, pool, &m), FIRN_NO_MEMORY);
+    memory_fail_after(0, false);
+    arena_pool_unref(pool);
+}
+
 TEST(memtable, short_memory_at_any_point_leaves_it_as_it_was) {
     memtable *m = (memtable *)&m;
     for (uint64_t n = 1; n < 3; n++) {
@@ -300,6 +366,8 @@ TEST_MAIN(RUN(memtable, empty_one_holds_nothing_and_costs_little),
           RUN(memtable, counts_the_bytes_large_values_hold_in_the_log),
           RUN(memtable, refuses_a_large_value_reference_it_cannot_read),
           RUN(memtable, sequences_may_arrive_in_any_order),
+          RUN(memtable, life_knows_its_edges_and_no_others),
+          RUN(memtable, one_from_a_pool_leaves_its_memory_to_the_next),
           RUN(memtable, short_memory_at_any_point_leaves_it_as_it_was),
           RUN(memtable, references_keep_it_alive), RUN(memtable, agrees_with_model),
           RUN(memtable, agrees_with_model_under_a_custom_order))

@@ -89,11 +89,11 @@ TEST(memory, counts_live_blocks_and_allocations) {
 }
 
 TEST(memory, maps_zeroed_pages_small_and_huge) {
-    const size_t sizes[] = {1, 4096, (size_t)4 << 20};
-    for (size_t i = 0; i < 3; i++) {
+    const size_t sizes[] = {1, 4096, (size_t)4 << 20, ((size_t)3 << 20) + 1};
+    for (size_t i = 0; i < 4; i++) {
         uint8_t *pages = memory_map_pages(sizes[i]);
         assert_non_null(pages);
-        assert_int_equal((uintptr_t)pages % 4096, 0);
+        assert_int_equal((uintptr_t)pages % (sizes[i] < 2 << 20 ? 4096 : 2 << 20), 0);
         assert_int_equal(pages[0] | pages[sizes[i] - 1], 0);
         pages[sizes[i] - 1] = 1;
         memory_unmap_pages(pages, sizes[i]);

@@ -100,8 +100,70 @@ TEST(arena, impossible_sizes_are_refused_not_wrapped) {
     arena_free(NULL);
 }
 
+TEST(arena, blocks_pass_from_one_arena_of_a_pool_to_the_next) {
+    arena_pool_stats stats;
+    arena_pool *pool = arena_pool_new(4096, 2 * 4096);
+    assert_non_null(pool);
+    arena *a = arena_new_pooled(pool);
+    assert_non_null(a);
+    for (int i = 0; i < 12; i++) /* four to a block */
+        memset(arena_allocate(a, 1000), 1, 1000);
+    assert_non_null(arena_allocate(a, 9000)); /* alone: goes back to the system */
+    arena_pool_get_stats(pool, &stats);
+    assert_int_equal(stats.used_bytes, arena_bytes(a));
+    assert_int_equal(stats.fresh, 4);
+    assert_int_equal(stats.recycled, 0);
+    arena_free(a);
+    arena_pool_get_stats(pool, &stats);
+    assert_int_equal(stats.used_bytes, 0);
+    assert_int_equal(stats.spare_bytes, 2 * 4096); /* the third is over the limit */
+
+    a = arena_new_pooled(pool);
+    assert_non_null(a);
+    arena_pool_unref(pool); /* the arena keeps it */
+    for (int i = 0; i < 12; i++)
+        memset(arena_allocate(a, 1000), 2, 1000);
+    arena_pool_get_stats(pool, &stats);
+    assert_int_equal(stats.spare_bytes, 0);
+    assert_int_equal(stats.recycled, 2);
+    assert_int_equal(stats.fresh, 5);
+    arena_free(a);
+}
+
+TEST(arena, a_trimmed_pool_holds_nothing_and_goes_on) {
+    arena_pool_stats stats;
+    uint64_t live = memory_live_count();
+    arena_pool *pool = arena_pool_new((size_t)2 << 20, (uint64_t)8 << 20);
+    assert_non_null(pool);
+    for (int round = 0; round < 3; round++) {
+        arena *a = arena_new_pooled(pool);
+        assert_non_null(a);
+        uint8_t *piece = arena_allocate(a, 100);
+        assert_non_null(piece);
+        piece[99] = 1;
+        arena_free(a);
+        arena_pool_get_stats(pool, &stats);
+        assert_int_equal(stats.spare_bytes, 2 << 20);
+        assert_int_equal(stats.recycled, round > 0);
+        if (round != 1)
+            continue;
+        arena_pool_trim(pool);
+        arena_pool_get_stats(pool, &stats);
+        assert_int_equal(stats.spare_bytes, 0);
+    }
+    assert_int_equal(stats.fresh, 2);
+    arena_pool_unref(pool);
+    arena_pool_unref(NULL);
+    memory_fail_after(1, true);
+    assert_null(arena_pool_new(4096, 4096));
+    memory_fail_after(0, false);
+    assert_int_equal(memory_live_count(), live);
+}
+
 TEST_MAIN(RUN(arena, pieces_are_aligned_distinct_and_keep_their_bytes),
           RUN(arena, zero_bytes_give_distinct_pieces), RUN(arena, charge_is_the_sum_of_all_blocks),
           RUN(arena, blocks_of_whole_pages_are_used_and_given_back),
           RUN(arena, short_memory_gives_null_and_leaves_the_arena_usable),
-          RUN(arena, impossible_sizes_are_refused_not_wrapped))
+          RUN(arena, impossible_sizes_are_refused_not_wrapped),
+          RUN(arena, blocks_pass_from_one_arena_of_a_pool_to_the_next),
+          RUN(arena, a_trimmed_pool_holds_nothing_and_goes_on))

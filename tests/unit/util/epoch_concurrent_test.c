@@ -122,7 +122,40 @@ TEST(epoch, threads_beyond_the_slots_share_one) {
     shared_free(s);
 }
 
+TEST(epoch, statistics_tell_who_is_inside_and_for_how_long) {
+    shared *s = shared_new();
+    epoch_stats stats;
+    epoch_get_stats(&s->domain, 1000, &stats);
+    assert_int_equal(stats.inside, 0);
+    assert_int_equal(stats.oldest_ns, 0);
+    uint64_t slot = epoch_enter(&s->domain);
+    replace_current(s);
+    epoch_get_stats(&s->domain, 5000, &stats); /* the first to meet it */
+    assert_int_equal(stats.inside, 1);
+    assert_int_equal(stats.waiting, 1);
+    assert_int_equal(stats.oldest_ns, 0);
+    epoch_enter_crowd(&s->domain); /* later than the first */
+    for (uint64_t now = 6000; now <= 20000; now += 1000)
+        epoch_mark(&s->domain, now); /* more often than there is room to remember */
+    epoch_get_stats(&s->domain, 25000, &stats);
+    assert_int_equal(stats.inside, 2);
+    assert_int_equal(stats.oldest_ns, 20000);
+    epoch_leave(&s->domain, slot);
+    epoch_get_stats(&s->domain, 26000, &stats);
+    assert_int_equal(stats.inside, 1);
+    assert_int_equal(stats.oldest_ns, 20000); /* it was met at 6000 */
+    epoch_leave_crowd(&s->domain);
+    assert_int_equal(epoch_collect(&s->domain), 0);
+    slot = epoch_enter(&s->domain); /* nobody who enters anew inherits an age */
+    epoch_get_stats(&s->domain, 30000, &stats);
+    assert_int_equal(stats.oldest_ns, 0);
+    assert_int_equal(stats.waiting, 0);
+    epoch_leave(&s->domain, slot);
+    shared_free(s);
+}
+
 TEST_MAIN(RUN(epoch, nothing_is_reclaimed_under_a_reader),
           RUN(epoch, a_reader_inside_holds_up_what_is_retired_after_it_entered),
           RUN(epoch, without_readers_things_go_at_once),
-          RUN(epoch, threads_beyond_the_slots_share_one))
+          RUN(epoch, threads_beyond_the_slots_share_one),
+          RUN(epoch, statistics_tell_who_is_inside_and_for_how_long))
