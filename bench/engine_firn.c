@@ -229,12 +229,6 @@ static void firn_engine_counters(void *db, FILE *to) {
         {"cache_misses", s.cache_misses},
         {"filter_checked", s.filter_checked},
         {"filter_useful", s.filter_useful},
-        {"wait_memtable_count", s.wait_memtable_count},
-        {"wait_memtable_ns", s.wait_memtable_ns},
-        {"wait_l0_delay_count", s.wait_l0_delay_count},
-        {"wait_l0_delay_ns", s.wait_l0_delay_ns},
-        {"wait_l0_stop_count", s.wait_l0_stop_count},
-        {"wait_l0_stop_ns", s.wait_l0_stop_ns},
         {"recovered_bytes", s.recovered_bytes},
         {"table_files", s.table_files},
         {"table_bytes", s.table_bytes},
@@ -244,6 +238,10 @@ static void firn_engine_counters(void *db, FILE *to) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         fprintf(to, "%s\"%s\": %llu", i ? ", " : "", rows[i].name,
                 (unsigned long long)rows[i].value);
+    for (uint32_t i = 0; i < s.wait_count; i++)
+        fprintf(to, ", \"waits: %s\": {\"count\": %llu, \"ns\": %llu, \"max_ns\": %llu}",
+                s.waits[i].cause, (unsigned long long)s.waits[i].count,
+                (unsigned long long)s.waits[i].total_ns, (unsigned long long)s.waits[i].max_ns);
 }
 
 const engine_methods engine_firn = {

@@ -53,12 +53,6 @@ static const stats_field stats_fields[] = {
     STATS_C(cache_misses),
     STATS_C(filter_checked),
     STATS_C(filter_useful),
-    STATS_C(wait_memtable_count),
-    STATS_C(wait_memtable_ns),
-    STATS_C(wait_l0_delay_count),
-    STATS_C(wait_l0_delay_ns),
-    STATS_C(wait_l0_stop_count),
-    STATS_C(wait_l0_stop_ns),
     STATS_C(recovered_records),
     STATS_C(recovered_bytes),
     STATS_C(torn_bytes_cut),
@@ -78,11 +72,26 @@ static uint64_t stats_value(const firn_stats *stats, const stats_field *field) {
     return *(const uint64_t *)(const void *)((const char *)stats + field->offset);
 }
 
+static void stats_print_waits_json(output *out, const firn_stats *stats) {
+    (void)output_text(out, "\"waits\":[");
+    for (uint32_t i = 0; i < stats->wait_count; i++) {
+        const firn_wait_stats *w = &stats->waits[i];
+        (void)output_printf(out,
+                            "%s{\"cause\":\"%s\",\"count\":%llu,\"total_ns\":%llu,"
+                            "\"p50_ns\":%llu,\"p99_ns\":%llu,\"max_ns\":%llu}",
+                            i > 0 ? "," : "", w->cause, (unsigned long long)w->count,
+                            (unsigned long long)w->total_ns, (unsigned long long)w->p50_ns,
+                            (unsigned long long)w->p99_ns, (unsigned long long)w->max_ns);
+    }
+    (void)output_text(out, "],");
+}
+
 static void stats_print_json(output *out, const firn_stats *stats) {
     (void)output_text(out, "{");
     for (size_t i = 0; i < STATS_FIELD_COUNT; i++)
         (void)output_printf(out, "\"%s\":%llu,", stats_fields[i].name,
                             (unsigned long long)stats_value(stats, &stats_fields[i]));
+    stats_print_waits_json(out, stats);
     (void)output_text(out, "\"levels\":[");
     for (uint32_t i = 0; i < stats->level_count; i++) {
         const firn_level_stats *level = &stats->levels[i];
@@ -179,6 +188,24 @@ static void stats_print_counters(output *out, const firn_stats *stats) {
     }
 }
 
+static void stats_print_waits(output *out, const firn_stats *stats) {
+    char count[32], total[32];
+    bool first = true;
+    for (uint32_t i = 0; i < stats->wait_count; i++) {
+        const firn_wait_stats *w = &stats->waits[i];
+        if (w->count == 0)
+            continue;
+        if (first)
+            (void)output_text(out, "writers waited for\n");
+        first = false;
+        (void)output_printf(out, "  %-26s %20s times, %s us in all, p99 %llu us, max %llu us\n",
+                            w->cause, cli_count(w->count, count),
+                            cli_count(w->total_ns / 1000, total),
+                            (unsigned long long)(w->p99_ns / 1000),
+                            (unsigned long long)(w->max_ns / 1000));
+    }
+}
+
 int verb_stats(cli_call *call) {
     firn_stats stats = {.size = sizeof stats};
     firn_db *db;
@@ -195,6 +222,7 @@ int verb_stats(cli_call *call) {
         stats_print_summary(call->out, &stats);
         stats_print_levels(call->out, &stats);
         stats_print_counters(call->out, &stats);
+        stats_print_waits(call->out, &stats);
     }
     return cli_close(call, db, code);
 }

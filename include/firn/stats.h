@@ -18,6 +18,21 @@ typedef struct firn_level_stats {
     uint64_t target_bytes; /* what compaction aims at; 0 for L0 and unused levels */
 } firn_level_stats;
 
+#define FIRN_WAITS_MAX 8
+
+/* One reason for which writers waited. Causes and their order:
+ *   "memtables full"     all memtables are full and their flush is behind
+ *   "L0 full"            L0 has reached l0_stop_trigger
+ *   "compaction behind"  the even delay past l0_slowdown_trigger
+ *   "sync"               the sync of one's own group of commits or of one in front of it
+ *   "other commits"      another writer was committing
+ * Percentiles are upper edges of buckets about 3 % wide. */
+typedef struct firn_wait_stats {
+    const char *cause; /* static */
+    uint64_t count, total_ns;
+    uint64_t p50_ns, p99_ns, max_ns;
+} firn_wait_stats;
+
 /* Gauges are the state at the call; counters run since the open. Set `size` before the call. */
 typedef struct firn_stats {
     size_t size; /* sizeof(firn_stats) */
@@ -51,10 +66,9 @@ typedef struct firn_stats {
     uint64_t cache_hits, cache_misses;
     uint64_t filter_checked, filter_useful; /* point reads of a table; those the filter spared */
 
-    /* waits of writers, by cause */
-    uint64_t wait_memtable_count, wait_memtable_ns; /* all memtables full, flush behind */
-    uint64_t wait_l0_delay_count, wait_l0_delay_ns; /* L0 past l0_slowdown_trigger */
-    uint64_t wait_l0_stop_count, wait_l0_stop_ns;   /* L0 at l0_stop_trigger */
+    /* waits of writers, by cause; how many of `waits` mean something */
+    uint32_t wait_count;
+    firn_wait_stats waits[FIRN_WAITS_MAX];
 
     /* recovery of this open */
     uint64_t recovered_records, recovered_bytes, torn_bytes_cut;

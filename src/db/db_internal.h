@@ -1,17 +1,17 @@
 /* db/db_internal.h - the state of an open database; for this folder and its tests.
  *
- * Lock order (docs/locking.md): commit.guard -> background.guard -> version set's install, state ->
- * leaves (snapshots, log, cache shards, event log, workers). */
+ * Lock order (docs/locking.md): the lead of commits -> background.guard -> version set's install,
+ * state -> leaves (snapshots, log, cache shards, event log, workers). */
 #ifndef FIRN_DB_DB_INTERNAL_H
 #define FIRN_DB_DB_INTERNAL_H
 
 #include "compaction/jobs.h"
 #include "compaction/workers.h"
+#include "db/commit_queue.h"
 #include "db/counters.h"
 #include "db/db.h"
+#include "db/write_waits.h"
 #include "platform/thread.h"
-
-typedef struct commit_request commit_request;
 
 /* The active memtable of a keyspace as the commit leader knows it; forgotten at each seal. */
 typedef struct commit_target {
@@ -21,18 +21,23 @@ typedef struct commit_target {
 
 #define COMMIT_TARGETS_MAX 64
 
-typedef struct commit_queue {
-    mutex guard;
-    commit_request *head, *tail; /* guarded: waiting writers, the leader first */
+typedef struct commit_state {
+    commit_queue queue;
 
-    /* Owned by the leader: whoever is first in the queue. */
+    /* Owned by the leader. */
     commit_target targets[COMMIT_TARGETS_MAX];
     uint32_t target_count;
     uint64_t delay_debt_ns;    /* owed for writing while L0 is full */
     uint64_t unsynced_commits; /* for FIRN_SYNC_EVERY_COMMITS */
     bool only_deletes;         /* the disk limit is reached */
     seqno last_sequence;       /* given out */
-} commit_queue;
+    uint64_t sync_ns;          /* how long syncs take, smoothed */
+    uint32_t sync_crowd;       /* writers of the last group that synced, and those behind it */
+
+    /* Stored by the leader, read by anybody. */
+    atomic_u32 syncing;
+    atomic_u64 groups, batches, user_bytes;
+} commit_state;
 
 typedef struct background {
     mutex guard;
@@ -77,7 +82,8 @@ struct firn_db {
     atomic_u64 disk_bytes; /* tables, as of the last job */
     atomic_u64 iterators, pinned_values;
 
-    commit_queue commit;
+    commit_state commit;
+    write_waits waits;
     background background;
     counters counters;
 };

@@ -125,7 +125,8 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
     snapshot_registry_init(&db->snapshots, &db->visible);
     mutex_init(&db->refreshing);
     mutex_init(&db->refresh_guard);
-    mutex_init(&db->commit.guard);
+    commit_queue_init(&db->commit.queue);
+    write_waits_init(&db->waits);
     mutex_init(&db->background.guard);
     cond_init(&db->background.changed);
     *out = db;

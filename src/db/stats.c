@@ -80,12 +80,9 @@ static void stats_fill_parts(firn_db *db, firn_stats *s) {
 static void stats_fill_counters(const counters *c, firn_stats *s) {
     s->puts = counters_sum(c, COUNT_PUTS);
     s->deletes = counters_sum(c, COUNT_DELETES);
-    s->batches = counters_sum(c, COUNT_BATCHES);
     s->gets = counters_sum(c, COUNT_GETS);
     s->gets_found = counters_sum(c, COUNT_GETS_FOUND);
     s->seeks = counters_sum(c, COUNT_SEEKS);
-    s->user_bytes_written = counters_sum(c, COUNT_USER_BYTES);
-    s->commit_groups = counters_sum(c, COUNT_GROUPS);
     s->flushes = counters_sum(c, COUNT_FLUSHES);
     s->flush_bytes = counters_sum(c, COUNT_FLUSH_BYTES);
     s->compactions = counters_sum(c, COUNT_COMPACTIONS);
@@ -94,12 +91,28 @@ static void stats_fill_counters(const counters *c, firn_stats *s) {
     s->trivial_moves = counters_sum(c, COUNT_MOVES);
     s->filter_checked = counters_sum(c, COUNT_FILTER_CHECKED);
     s->filter_useful = counters_sum(c, COUNT_FILTER_USEFUL);
-    s->wait_memtable_count = counters_sum(c, COUNT_WAIT_MEMTABLE);
-    s->wait_memtable_ns = counters_sum(c, COUNT_WAIT_MEMTABLE_NS);
-    s->wait_l0_delay_count = counters_sum(c, COUNT_WAIT_L0_DELAY);
-    s->wait_l0_delay_ns = counters_sum(c, COUNT_WAIT_L0_DELAY_NS);
-    s->wait_l0_stop_count = counters_sum(c, COUNT_WAIT_L0_STOP);
-    s->wait_l0_stop_ns = counters_sum(c, COUNT_WAIT_L0_STOP_NS);
+}
+
+/* relaxed throughout: numbers for people; no partner. */
+static void stats_fill_commits(const commit_state *c, firn_stats *s) {
+    s->commit_groups = atomic_u64_load(&c->groups, memory_order_relaxed);
+    s->batches = atomic_u64_load(&c->batches, memory_order_relaxed); /* relaxed: as above */
+    s->user_bytes_written = atomic_u64_load(&c->user_bytes, memory_order_relaxed); /* as above */
+}
+
+static void stats_fill_waits(const write_waits *waits, firn_stats *s) {
+    s->wait_count = WRITE_WAIT_COUNT;
+    for (uint32_t i = 0; i < WRITE_WAIT_COUNT; i++) {
+        const histogram *h = &waits->waited_ns[i];
+        s->waits[i] = (firn_wait_stats){
+            .cause = write_wait_name((write_wait)i),
+            .count = histogram_count(h),
+            .total_ns = histogram_sum(h),
+            .p50_ns = histogram_quantile(h, 0.5),
+            .p99_ns = histogram_quantile(h, 0.99),
+            .max_ns = histogram_max(h),
+        };
+    }
 }
 
 FIRN_INTERNAL void db_count_operation(firn_db *db, op_kind kind) {
@@ -114,6 +127,8 @@ FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out) {
         mutex_unlock(&db->refresh_guard);
     stats_fill_parts(db, out);
     stats_fill_counters(&db->counters, out);
+    stats_fill_commits(&db->commit, out);
+    stats_fill_waits(&db->waits, out);
 }
 
 #undef STATS_KEYSPACES_MAX

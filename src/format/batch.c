@@ -31,6 +31,7 @@ FIRN_INTERNAL void batch_clear(firn_batch *b) {
     b->count = 0;
     b->bytes = 0;
     b->user_bytes = 0;
+    b->names_keyspaces = false;
 }
 
 FIRN_INTERNAL status batch_check_limits(slice key, slice value) {
@@ -83,6 +84,7 @@ static status batch_append(firn_batch *b, const batch_op *op, uint64_t extent_by
     b->ops.size += op_bytes;
     b->bytes = bytes;
     b->count++;
+    b->names_keyspaces |= op->keyspace != 0;
     return STATUS_OK;
 }
 
@@ -155,6 +157,7 @@ FIRN_INTERNAL batch_view batch_get_view(const firn_batch *b) {
         .large = b->large,
         .large_count = b->large_count,
         .user_bytes = b->user_bytes,
+        .names_keyspaces = b->names_keyspaces,
     };
 }
 

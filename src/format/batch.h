@@ -24,7 +24,8 @@ typedef struct batch_view {
     uint32_t count;
     const batch_large *large;
     uint32_t large_count;
-    uint64_t user_bytes; /* keys and values */
+    uint64_t user_bytes;  /* keys and values */
+    bool names_keyspaces; /* others than the default one */
 } batch_view;
 
 struct firn_batch {
@@ -34,6 +35,7 @@ struct firn_batch {
     uint32_t large_count, large_capacity;
     uint64_t bytes; /* in the log: ops and large values */
     uint64_t user_bytes;
+    bool names_keyspaces;
 };
 
 /* One decoded operation; slices point into the batch. */

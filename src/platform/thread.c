@@ -141,6 +141,13 @@ static inline bool thread_has_hook(void) {
     return UNLIKELY(atomic_flag32_load(&thread_hook_is_set, memory_order_acquire));
 }
 
+FIRN_INTERNAL bool thread_run_wait_hook(void) {
+    bool has = thread_has_hook();
+    if (has)
+        thread_hook(thread_hook_context);
+    return has;
+}
+
 static void thread_run_hook(mutex *m) {
     mutex_unlock(m);
     thread_hook(thread_hook_context);
@@ -206,10 +213,8 @@ FIRN_INTERNAL void cond_broadcast(cond *c) {
 }
 
 FIRN_INTERNAL void thread_sleep_ns(uint64_t ns) {
-    if (thread_has_hook()) {
-        thread_hook(thread_hook_context);
+    if (thread_run_wait_hook())
         return;
-    }
     struct timespec deadline = thread_deadline(ns);
     int error;
     do {

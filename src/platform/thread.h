@@ -58,4 +58,6 @@ FIRN_INTERNAL uint64_t process_descriptors_max(void);
 /* Tests only, while no other thread waits: called with no lock held in place of sleeping. NULL
  * restores real waiting. */
 FIRN_INTERNAL void thread_set_wait_hook(void (*hook)(void *context), void *context);
+/* Runs the hook in place of a sleep; false: there is none, sleep. */
+FIRN_INTERNAL bool thread_run_wait_hook(void);
 #endif

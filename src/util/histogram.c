@@ -79,3 +79,15 @@ FIRN_INTERNAL double histogram_mean(const histogram *h) {
     uint64_t sum = histogram_read(&h->sum);
     return count ? (double)sum / (double)count : 0.0;
 }
+
+FIRN_INTERNAL uint64_t histogram_count(const histogram *h) {
+    return histogram_read(&h->count);
+}
+
+FIRN_INTERNAL uint64_t histogram_sum(const histogram *h) {
+    return histogram_read(&h->sum);
+}
+
+FIRN_INTERNAL uint64_t histogram_max(const histogram *h) {
+    return histogram_read(&h->max);
+}

@@ -23,4 +23,7 @@ FIRN_INTERNAL void histogram_add(histogram *h, uint64_t value);
  * value if that is smaller; 0 when empty. */
 FIRN_INTERNAL uint64_t histogram_quantile(const histogram *h, double fraction);
 FIRN_INTERNAL double histogram_mean(const histogram *h);
+FIRN_INTERNAL uint64_t histogram_count(const histogram *h);
+FIRN_INTERNAL uint64_t histogram_sum(const histogram *h);
+FIRN_INTERNAL uint64_t histogram_max(const histogram *h);
 #endif

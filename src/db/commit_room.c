@@ -1,0 +1,194 @@
+/* Before a commit: everything that may keep a writer waiting or refuse it. Each wait has a name
+ * (db/write_waits.h) and is one wait from its start to its end, however often it looks. */
+#include "compaction/write_delay.h"
+#include "db/commit_internal.h"
+#include "platform/error_detail.h"
+
+#include "base/poison.h"
+
+#define COMMIT_SLEEP_NS_LEAST 1000000u /* owed delay is slept in pieces of at least 1 ms */
+/* Two memtables per keyspace may wait for their flush; a third makes its writer wait with them. */
+#define COMMIT_SEALED_MAX 2
+/* A keyspace that is written rarely would hold back the log for ever: it is flushed when the log
+ * kept for it is several memtables long. */
+#define COMMIT_LOG_MEMTABLES_MAX 4
+
+FIRN_INTERNAL memtable *commit_find_target(firn_db *db, uint32_t keyspace_id) {
+    commit_state *c = &db->commit;
+    for (uint32_t i = 0; i < c->target_count; i++) {
+        if (c->targets[i].keyspace == keyspace_id)
+            return c->targets[i].table;
+    }
+    memtable *active = version_set_active(db->versions, keyspace_id);
+    if (active && c->target_count < COMMIT_TARGETS_MAX)
+        c->targets[c->target_count++] = (commit_target){keyspace_id, active};
+    return active;
+}
+
+/* --- waiting for background work --- */
+
+typedef bool (*commit_condition)(firn_db *db, uint32_t keyspace_id);
+
+static bool commit_memtables_are_full(firn_db *db, uint32_t keyspace_id) {
+    return version_set_sealed_count(db->versions, keyspace_id) >= COMMIT_SEALED_MAX;
+}
+
+static bool commit_l0_is_full(firn_db *db, MAYBE_UNUSED uint32_t keyspace_id) {
+    /* relaxed: refreshed after every job; no partner. */
+    return atomic_u32_load(&db->l0_tables, memory_order_relaxed) >= db->config.tree.l0_stop;
+}
+
+static status commit_look_again(firn_db *db) {
+    status st = STATUS_OK;
+    mutex_lock(&db->background.guard);
+    if (!status_is_ok(db->background.last)) {
+        st = db->background.last;
+        error_detail_set("%s: writes wait for background work, which fails: %s (see events.log)",
+                         db->directory, firn_status_name(st.code));
+    } else if (!background_wait_locked(db)) {
+        st = error_status(FIRN_BUSY, "%s: memtables are full and no background work is due",
+                          db->directory);
+    }
+    mutex_unlock(&db->background.guard);
+    return st;
+}
+
+static status commit_wait_while(firn_db *db, commit_condition condition, uint32_t keyspace_id,
+                                write_wait cause) {
+    status st = STATUS_OK;
+    if (LIKELY(!condition(db, keyspace_id)))
+        return STATUS_OK;
+    uint64_t started = time_monotonic_ns(db->config.clock), waited = 0;
+    bool told = false;
+    while (status_is_ok(st) && condition(db, keyspace_id)) {
+        workers_wake(db->workers);
+        st = commit_look_again(db);
+        waited = time_monotonic_ns(db->config.clock) - started;
+        write_waits_watch(&db->waits, db->events, cause, waited, &told);
+    }
+    write_waits_add(&db->waits, db->events, cause, waited);
+    return st;
+}
+
+/* Sleeps off what is owed for writing while L0 is too full, in pieces a timer can keep. */
+static void commit_pay_delay(firn_db *db, uint64_t bytes) {
+    commit_state *c = &db->commit;
+    /* relaxed: no partner; a hint that is refreshed after every job. */
+    uint32_t l0 = atomic_u32_load(&db->l0_tables, memory_order_relaxed);
+    c->delay_debt_ns += write_delay_ns(&db->config.tree, l0, bytes);
+    if (LIKELY(c->delay_debt_ns < COMMIT_SLEEP_NS_LEAST))
+        return;
+    uint64_t owed = c->delay_debt_ns;
+    c->delay_debt_ns = 0;
+    workers_wake(db->workers);
+    thread_sleep_ns(owed);
+    write_waits_add(&db->waits, db->events, WRITE_WAIT_DELAY, owed);
+}
+
+/* --- memtables --- */
+
+static status commit_seal(firn_db *db, uint32_t keyspace_id) {
+    status st = STATUS_OK;
+    TRY(commit_wait_while(db, commit_memtables_are_full, keyspace_id, WRITE_WAIT_MEMTABLES));
+    TRY(version_set_seal(db->versions, keyspace_id));
+    db->commit.target_count = 0; /* the cached pointers are stale */
+    workers_wake(db->workers);
+out:
+    return st;
+}
+
+static status commit_bound_log(firn_db *db) {
+    uint32_t keyspace_id;
+    uint64_t start;
+    if (!version_set_oldest_unflushed(db->versions, &keyspace_id, &start) ||
+        wal_writer_end(db->log) - start <=
+            COMMIT_LOG_MEMTABLES_MAX * db->config.memtable_bytes + (64u << 10))
+        return STATUS_OK;
+    if (version_set_sealed_count(db->versions, keyspace_id) > 0)
+        return STATUS_OK; /* its flush is under way */
+    return commit_seal(db, keyspace_id);
+}
+
+/* The cached target whose memtable is full; NULL: all have room. */
+static const commit_target *commit_full_target(const firn_db *db) {
+    const commit_state *c = &db->commit;
+    for (uint32_t i = 0; i < c->target_count; i++) {
+        if (UNLIKELY(memtable_bytes(c->targets[i].table) >= db->config.memtable_bytes))
+            return &c->targets[i];
+    }
+    return NULL;
+}
+
+FIRN_INTERNAL status commit_seal_every_keyspace(firn_db *db) {
+    status st = STATUS_OK;
+    uint32_t ids[COMMIT_TARGETS_MAX];
+    uint32_t count = version_set_keyspaces(db->versions, ids, COMMIT_TARGETS_MAX);
+    TRY(commit_check_writable(db));
+    for (uint32_t i = 0; i < count; i++)
+        TRY(commit_seal(db, ids[i]));
+out:
+    return st;
+}
+
+/* --- the disk limit --- */
+
+FIRN_INTERNAL bool commit_only_deletes(const batch_view *batch) {
+    slice ops = batch->ops;
+    batch_op op;
+    while (batch_op_decode(&ops, &op)) {
+        if (op.kind != OP_DELETE)
+            return false;
+    }
+    return true;
+}
+
+/* Beyond the limit a reserve is left to deletes, or nobody could ever get below it again. */
+static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
+    uint64_t limit = db->config.disk_limit_bytes;
+    db->commit.only_deletes = false;
+    if (LIKELY(limit == FIRN_NONE))
+        return STATUS_OK;
+    wal_writer_stats log;
+    wal_writer_get_stats(db->log, &log);
+    /* relaxed: no partner; refreshed after every job. */
+    uint64_t used = atomic_u64_load(&db->disk_bytes, memory_order_relaxed) + log.live_bytes;
+    if (used < limit)
+        return STATUS_OK;
+    db->commit.only_deletes = true;
+    if (used - limit < 2 * db->config.memtable_bytes && commit_only_deletes(first))
+        return STATUS_OK;
+    return error_status(
+        FIRN_NO_SPACE,
+        "%s: uses %llu bytes, disk_limit_bytes is %llu; delete data and compact, or "
+        "raise the limit",
+        db->directory, (unsigned long long)used, (unsigned long long)limit);
+}
+
+/* --- all of it --- */
+
+FIRN_INTERNAL bool commit_has_room(firn_db *db) {
+    /* relaxed: hints that are refreshed after every job. */
+    uint32_t l0 = atomic_u32_load(&db->l0_tables, memory_order_relaxed);
+    return l0 < db->config.tree.l0_slowdown && !commit_full_target(db);
+}
+
+FIRN_INTERNAL status commit_make_room(firn_db *db, const batch_view *first) {
+    status st = STATUS_OK;
+    TRY(commit_check_writable(db));
+    TRY(commit_check_disk_limit(db, first));
+    commit_pay_delay(db, first->user_bytes);
+    TRY(commit_wait_while(db, commit_l0_is_full, 0, WRITE_WAIT_L0_STOP));
+    if (UNLIKELY(db->commit.target_count == 0)) /* recovery insists on the default keyspace */
+        CHECK(commit_find_target(db, KEYSPACE_DEFAULT) != NULL);
+    const commit_target *full = commit_full_target(db);
+    if (UNLIKELY(full)) {
+        TRY(commit_seal(db, full->keyspace));
+        TRY(commit_bound_log(db));
+    }
+out:
+    return st;
+}
+
+#undef COMMIT_SLEEP_NS_LEAST
+#undef COMMIT_SEALED_MAX
+#undef COMMIT_LOG_MEMTABLES_MAX
