@@ -37,6 +37,9 @@ static int get_key(cli_call *call, firn_db *db, const buf *key) {
     int code;
     if (found == FIRN_OK) {
         code = get_print(call, &value);
+        found = firn_value_check(&value); /* what was printed may have been zeros for lost bytes */
+        if (code == CLI_OK && found != FIRN_OK)
+            code = cli_engine_error(call, found);
     } else if (found == FIRN_NOT_FOUND) {
         cli_message(call, "no such key: %s", call->positional[1]);
         code = CLI_NOT_FOUND;

@@ -77,6 +77,12 @@ typedef struct firn_value {
 FIRN_API firn_status firn_get(firn_db *db, const firn_read_options *options, firn_slice key,
                               firn_value *out);
 
+/* OK, or IO_ERROR: a part of `value` could not be had while it was in use, and zeros were read in
+ * its place. That needs a value of 1 MiB or more, which lies in a mapped file, and somebody who cut
+ * that file short or a device that failed after firn_get() checked it. Ask after using the bytes,
+ * before releasing them, where that matters; it is cheap beside the bytes. */
+FIRN_API firn_status firn_value_check(const firn_value *value);
+
 /* Lets go of what `value` pins and empties it. Releasing an empty value is fine. */
 FIRN_API void firn_value_release(firn_value *value);
 

@@ -51,7 +51,8 @@ FIRN_API int firn_iter_valid(const firn_iter *it);
 FIRN_API firn_slice firn_iter_key(const firn_iter *it);
 FIRN_API firn_slice firn_iter_value(firn_iter *it);
 
-/* OK, or what stopped it. */
+/* OK, or what stopped it; or IO_ERROR where the large value it stands on lies in a file that failed
+ * under the mapping while it was used (firn_value_check in db.h). */
 FIRN_API firn_status firn_iter_status(const firn_iter *it);
 
 /* Moves an unpinned iterator (no snapshot) to the present and leaves it unpositioned. */

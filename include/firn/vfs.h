@@ -43,7 +43,9 @@ typedef struct firn_file_methods {
     /* Reserves space and extends the file with zeros to at least offset + bytes. */
     int (*reserve)(firn_file *file, uint64_t offset, uint64_t bytes);
     int (*get_size)(firn_file *file, uint64_t *bytes);
-    /* Maps a range; `offset` need not be page-aligned. Shared: stores reach the file. */
+    /* Maps a range; `offset` need not be page-aligned. Shared: stores reach the file. Where a page
+       cannot be had later (the file was cut short, the device failed) the access may raise SIGBUS:
+       the library catches it and answers IO_ERROR. */
     int (*map)(firn_file *file, uint64_t offset, size_t bytes, int writable, void **address);
     int (*unmap)(firn_file *file, void *address, size_t bytes);
     /* NULL, or told after each store into a writable mapping, before it is relied on: so that a

@@ -179,6 +179,12 @@ FIRN_API firn_status firn_get(firn_db *db, const firn_read_options *options, fir
     return db_get(db, KEYSPACE_DEFAULT_ID, options, api_slice(key), out).code;
 }
 
+FIRN_API firn_status firn_value_check(const firn_value *value) {
+    if (!value)
+        return api_argument_error("firn_value_check: no value");
+    return db_value_check(value).code;
+}
+
 FIRN_API void firn_value_release(firn_value *value) {
     if (value)
         db_value_release(value);

@@ -32,6 +32,7 @@ FIRN_INTERNAL void db_count_operation(firn_db *db, op_kind kind);
 /* --- reading (read.c, iterator.c) --- */
 FIRN_INTERNAL NODISCARD status db_get(firn_db *db, uint32_t keyspace,
                                       const firn_read_options *options, slice key, firn_value *out);
+FIRN_INTERNAL status db_value_check(const firn_value *value);
 FIRN_INTERNAL void db_value_release(firn_value *value);
 FIRN_INTERNAL NODISCARD status db_iter_new(firn_db *db, uint32_t keyspace,
                                            const firn_read_options *options, firn_iter **out);

@@ -117,6 +117,11 @@ static status cursor_apply_prefix(firn_iter *it, slice prefix) {
     return st;
 }
 
+/* OK, or what went wrong with the large value while it was used. */
+static status cursor_check_large(const firn_iter *it) {
+    return UNLIKELY(it->large_unpin != NULL) ? vfs_map_check_bytes(it->large_value) : STATUS_OK;
+}
+
 static void cursor_drop_large(firn_iter *it) {
     if (it->large_unpin)
         it->large_unpin(it->large_pin);
@@ -381,10 +386,22 @@ FIRN_INTERNAL void db_iter_seek_last(firn_iter *it) {
     cursor_find_backward(it);
 }
 
-FIRN_INTERNAL void db_iter_next(firn_iter *it) {
+/* Leaves the entry the cursor stands on. False: there is nothing to move from, or what was seen of
+ * it was not to be had. */
+static bool cursor_leave(firn_iter *it) {
     if (it->state == CURSOR_NOWHERE)
-        return;
+        return false;
+    status st = cursor_check_large(it);
     cursor_drop_large(it);
+    if (LIKELY(status_is_ok(st)))
+        return true;
+    cursor_end(it, st);
+    return false;
+}
+
+FIRN_INTERNAL void db_iter_next(firn_iter *it) {
+    if (!cursor_leave(it))
+        return;
     if (it->state == CURSOR_BACKWARD) {
         slice key = buf_slice(&it->key);
         /* Behind every version of the key: the first entry that is not one of them. */
@@ -401,9 +418,8 @@ FIRN_INTERNAL void db_iter_next(firn_iter *it) {
 }
 
 FIRN_INTERNAL void db_iter_prev(firn_iter *it) {
-    if (it->state == CURSOR_NOWHERE)
+    if (!cursor_leave(it))
         return;
-    cursor_drop_large(it);
     slice key = it->current_key;
     if (it->state == CURSOR_FORWARD &&
         (!cursor_save_key(it, &key) || !cursor_seek_before(it, key, false)))
@@ -441,5 +457,5 @@ FIRN_INTERNAL slice db_iter_value(firn_iter *it) {
 }
 
 FIRN_INTERNAL status db_iter_status(const firn_iter *it) {
-    return it->st;
+    return status_is_ok(it->st) ? cursor_check_large(it) : it->st;
 }

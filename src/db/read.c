@@ -213,6 +213,10 @@ static void read_value_clear(firn_value *out) {
     out->owner = NULL;
 }
 
+FIRN_INTERNAL status db_value_check(const firn_value *value) {
+    return value->unpin ? vfs_map_check_bytes(slice_of(value->data, value->size)) : STATUS_OK;
+}
+
 FIRN_INTERNAL void db_value_release(firn_value *value) {
     if (value->unpin)
         value->unpin(value->pin);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "platform/error_detail.h"
+#include "platform/fault_guard.h"
 #include "platform/memory.h"
 
 static firn_status vfs_code_of(int error) {
@@ -115,18 +116,45 @@ FIRN_INTERNAL status vfs_get_size(vfs_file *file, uint64_t *bytes) {
 }
 
 FIRN_INTERNAL status vfs_map(vfs_file *file, uint64_t offset, size_t bytes, bool writable,
-                             void **address) {
-    *address = NULL;
-    int error = file->handle->methods->map(file->handle, offset, bytes, writable, address);
+                             vfs_mapping *out) {
+    void *address = NULL;
+    *out = (vfs_mapping){0};
+    int error = file->handle->methods->map(file->handle, offset, bytes, writable, &address);
     if (UNLIKELY(error))
         return vfs_failure(error, "map %zu bytes of '%s' at offset %" PRIu64, bytes, file->path,
                            offset);
+    vfs_mapping mapping = {.file = file, .data = address, .bytes = bytes, .offset = offset};
+    status st = fault_guard_add(address, bytes, writable, file->path, &mapping.guard);
+    if (UNLIKELY(!status_is_ok(st))) {
+        vfs_unmap(&mapping);
+        return st;
+    }
+    *out = mapping;
     return STATUS_OK;
 }
 
-FIRN_INTERNAL void vfs_unmap(vfs_file *file, void *address, size_t bytes) {
-    int error = file->handle->methods->unmap(file->handle, address, bytes);
+FIRN_INTERNAL void vfs_unmap(vfs_mapping *mapping) {
+    if (!mapping->file)
+        return;
+    fault_guard_remove(mapping->guard);
+    firn_file *handle = mapping->file->handle;
+    int error = handle->methods->unmap(handle, mapping->data, mapping->bytes);
     CHECK(error == 0); /* only a range that was never mapped can fail */
+    *mapping = (vfs_mapping){0};
+}
+
+FIRN_INTERNAL status vfs_map_check(const vfs_mapping *mapping) {
+    size_t distance;
+    if (LIKELY(!fault_guard_has_faulted(mapping->guard, &distance)))
+        return STATUS_OK;
+    return error_status(FIRN_IO_ERROR,
+                        "cannot use '%s' through its mapping near offset %" PRIu64
+                        ": the file was cut short or its device failed",
+                        mapping->file->path, mapping->offset + distance);
+}
+
+FIRN_INTERNAL status vfs_map_check_bytes(slice bytes) {
+    return fault_guard_check(bytes.data, bytes.size);
 }
 
 FIRN_INTERNAL void vfs_stored(vfs_file *file, uint64_t offset, size_t bytes) {

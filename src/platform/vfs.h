@@ -20,6 +20,18 @@ typedef struct vfs_file {
     char *path; /* for messages */
 } vfs_file;
 
+/* A part of a file as memory. A fault of one of its pages (firn/vfs.h says when) does not end the
+ * process: bytes that cannot be had read as zeros, stores to them go nowhere, and vfs_map_check
+ * says so from then on. So whatever was read through a mapping counts only if vfs_map_check is OK
+ * afterwards. */
+typedef struct vfs_mapping {
+    vfs_file *file; /* NULL: nothing is mapped */
+    uint8_t *data;
+    size_t bytes;
+    uint64_t offset;
+    struct fault_guard *guard;
+} vfs_mapping;
+
 /* `flags` as in firn/vfs.h. Gives *out; NULL on failure. */
 FIRN_INTERNAL NODISCARD status vfs_open(const firn_vfs *vfs, const char *path, int flags,
                                         vfs_file **out);
@@ -35,9 +47,16 @@ FIRN_INTERNAL NODISCARD status vfs_sync(vfs_file *file);
 FIRN_INTERNAL NODISCARD status vfs_truncate(vfs_file *file, uint64_t bytes);
 FIRN_INTERNAL NODISCARD status vfs_reserve(vfs_file *file, uint64_t offset, uint64_t bytes);
 FIRN_INTERNAL NODISCARD status vfs_get_size(vfs_file *file, uint64_t *bytes);
+/* Keeps `file` until vfs_unmap. */
 FIRN_INTERNAL NODISCARD status vfs_map(vfs_file *file, uint64_t offset, size_t bytes, bool writable,
-                                       void **address);
-FIRN_INTERNAL void vfs_unmap(vfs_file *file, void *address, size_t bytes);
+                                       vfs_mapping *out);
+/* Empties *mapping; an empty one is fine. */
+FIRN_INTERNAL void vfs_unmap(vfs_mapping *mapping);
+/* OK, or IO_ERROR naming the file: some page of the mapping could not be had since it was made. Two
+ * loads. */
+FIRN_INTERNAL NODISCARD status vfs_map_check(const vfs_mapping *mapping);
+/* The same for bytes of whatever mapping, or of none. Costs a look at every mapping there is. */
+FIRN_INTERNAL NODISCARD status vfs_map_check_bytes(slice bytes);
 /* Reports stores into a writable mapping to the file system; free where nobody listens. */
 FIRN_INTERNAL void vfs_stored(vfs_file *file, uint64_t offset, size_t bytes);
 FIRN_INTERNAL void vfs_will_read(vfs_file *file, uint64_t offset, uint64_t bytes);

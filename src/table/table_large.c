@@ -64,13 +64,12 @@ out:
 /* What keeps a mapped value in place. */
 typedef struct table_large_pin {
     table *t;
-    void *address;
-    size_t bytes;
+    vfs_mapping mapping;
 } table_large_pin;
 
 static void table_large_unpin(void *context) {
     table_large_pin *pin = context;
-    vfs_unmap(pin->t->file, pin->address, pin->bytes);
+    vfs_unmap(&pin->mapping);
     table_unref(pin->t);
     memory_free(pin);
 }
@@ -89,12 +88,12 @@ FIRN_INTERNAL status table_large_map(table *t, const large_ref *ref, slice *valu
         st = error_status(FIRN_NO_MEMORY, "%s: no memory to map a large value", t->file->path);
         goto out;
     }
-    p->bytes = extent_disk_bytes(ref->bytes);
-    TRY(vfs_map(t->file, ref->offset, p->bytes, false, &p->address));
+    TRY(vfs_map(t->file, ref->offset, extent_disk_bytes(ref->bytes), false, &p->mapping));
     extent_seed seed = table_large_seed(t);
-    slice mapped = slice_of(p->address, ref->bytes);
-    if (!extent_verify(&seed, ref->offset, mapped, mapped.data + ref->bytes, &bad_offset)) {
-        vfs_unmap(t->file, p->address, p->bytes);
+    slice mapped = slice_of(p->mapping.data, ref->bytes);
+    bool matches = extent_verify(&seed, ref->offset, mapped, mapped.data + ref->bytes, &bad_offset);
+    TRY(vfs_map_check(&p->mapping)); /* zeros that stand for a failed page prove nothing */
+    if (!matches) {
         st = error_corruption_at(t->file->path, bad_offset, "checksum mismatch in a large value");
         goto out;
     }
@@ -105,6 +104,8 @@ FIRN_INTERNAL status table_large_map(table *t, const large_ref *ref, slice *valu
     *unpin = table_large_unpin;
     return STATUS_OK;
 out:
+    if (p)
+        vfs_unmap(&p->mapping);
     memory_free(p);
     return st;
 }

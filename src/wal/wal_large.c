@@ -84,14 +84,12 @@ FIRN_INTERNAL void wal_large_close(wal_large_reader *r) {
 /* What keeps a mapped value alive. */
 typedef struct wal_large_pin {
     wal_large_reader *reader;
-    void *address;
-    size_t bytes;
+    vfs_mapping mapping;
 } wal_large_pin;
 
 static void wal_large_unpin(void *context) {
     wal_large_pin *pin = context;
-    if (pin->address)
-        vfs_unmap(pin->reader->file, pin->address, pin->bytes);
+    vfs_unmap(&pin->mapping);
     wal_large_close(pin->reader);
     memory_free(pin);
 }
@@ -107,11 +105,13 @@ FIRN_INTERNAL status wal_large_map(const firn_vfs *vfs, const char *directory, c
     if (!pin)
         return error_status(FIRN_NO_MEMORY, "no memory to read a large value");
     TRY(wal_large_open(vfs, directory, ref, &pin->reader));
-    pin->bytes = (size_t)extent_disk_bytes(ref->bytes);
-    TRY(vfs_map(pin->reader->file, ref->offset, pin->bytes, false, &pin->address));
-    slice bytes = slice_of(pin->address, (size_t)ref->bytes);
-    if (!extent_verify(&pin->reader->seed, ref->offset, bytes, bytes.data + bytes.size,
-                       &bad_offset)) {
+    TRY(vfs_map(pin->reader->file, ref->offset, (size_t)extent_disk_bytes(ref->bytes), false,
+                &pin->mapping));
+    slice bytes = slice_of(pin->mapping.data, (size_t)ref->bytes);
+    bool matches =
+        extent_verify(&pin->reader->seed, ref->offset, bytes, bytes.data + bytes.size, &bad_offset);
+    TRY(vfs_map_check(&pin->mapping)); /* zeros that stand for a failed page prove nothing */
+    if (!matches) {
         st = error_corruption_at(pin->reader->file->path, bad_offset, "checksum of a large value");
         goto out;
     }

@@ -1,8 +1,11 @@
 /* Values of 1 MiB and more: they never pass through memtables, blocks or caches whole. */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "integration/db_fixture.h"
 
@@ -185,9 +188,82 @@ TEST(large_values, space_comes_back_after_deleting_and_compacting) {
     test_dir_remove(dir);
 }
 
+/* The only file in `dir` whose name ends so, and that is longer than a large value. */
+static char *large_file(const char *dir, const char *suffix) {
+    DIR *listing = opendir(dir);
+    char *found = NULL;
+    assert_non_null(listing);
+    for (const struct dirent *e = readdir(listing); e; e = readdir(listing)) {
+        struct stat info;
+        size_t bytes = strlen(e->d_name);
+        if (bytes < 4 || strcmp(e->d_name + bytes - 4, suffix) != 0)
+            continue;
+        const char *path = test_path(dir, e->d_name);
+        assert_int_equal(stat(path, &info), 0);
+        if ((size_t)info.st_size < 3 * MIB)
+            continue;
+        assert_null(found);
+        found = strdup(path);
+    }
+    closedir(listing);
+    assert_non_null(found);
+    return found;
+}
+
+/* Somebody cuts the file short while a value in it is mapped. */
+static void expect_cut_is_noticed(firn_db *db, const char *dir, const char *suffix) {
+    firn_value value, whole;
+    firn_iter *it;
+    char *path = large_file(dir, suffix);
+    ASSERT_FIRN_OK(firn_get(db, NULL, FIRN_STR("large"), &value));
+    ASSERT_FIRN_OK(firn_value_check(&value));
+    ASSERT_FIRN_OK(firn_iter_new(db, NULL, &it));
+    firn_iter_seek(it, FIRN_STR("large"));
+    assert_int_equal(firn_iter_value(it).size, value.size);
+    ASSERT_FIRN_OK(firn_iter_status(it));
+    assert_int_equal(truncate(path, 2 * MIB), 0);
+    for (size_t i = 0; i < value.size; i += 4096) {
+        if (i > 2 * MIB)
+            assert_int_equal(value.data[i] | firn_iter_value(it).data[i], 0);
+    }
+    assert_int_equal(firn_value_check(&value), FIRN_IO_ERROR);
+    assert_non_null(strstr(firn_error_detail(), strrchr(path, '/')));
+    assert_int_equal(firn_iter_status(it), FIRN_IO_ERROR);
+    firn_iter_next(it);
+    assert_false(firn_iter_valid(it));
+    assert_int_equal(firn_iter_status(it), FIRN_IO_ERROR);
+    firn_iter_free(it);
+    firn_value_release(&value);
+    /* The table knows its size from before, the log's file is opened anew. */
+    firn_status code = firn_get(db, NULL, FIRN_STR("large"), &whole);
+    assert_int_equal(code, strcmp(suffix, ".sst") == 0 ? FIRN_IO_ERROR : FIRN_CORRUPTION);
+    firn_value_release(&whole);
+    free(path);
+}
+
+TEST(large_values, a_file_cut_short_under_a_mapped_value_is_an_error_and_not_a_crash) {
+    char *dir = test_dir_new();
+    uint8_t *bytes = malloc(4 * MIB);
+    memset(bytes, 'v', 4 * MIB);
+    for (int stage = 0; stage < 2; stage++) {
+        const char *path = test_path(dir, stage ? "in-a-table" : "in-the-log");
+        firn_db *db = open_db(path, NULL);
+        ASSERT_FIRN_OK(firn_put(db, NULL, FIRN_STR("large"), firn_slice_of(bytes, 4 * MIB)));
+        put_text(db, "other", "small");
+        if (stage)
+            ASSERT_FIRN_OK(firn_flush(db));
+        expect_cut_is_noticed(db, path, stage ? ".sst" : ".wal");
+        expect_text(db, NULL, "other", "small");
+        (void)firn_close(db);
+    }
+    free(bytes);
+    test_dir_remove(dir);
+}
+
 #undef MIB
 
 TEST_MAIN(RUN(large_values, one_gibibyte_fits_through_a_quarter_of_the_memory),
           RUN(large_values, sizes_around_the_threshold_come_back_whole),
           RUN(large_values, a_batch_may_hold_several_and_stays_atomic),
-          RUN(large_values, space_comes_back_after_deleting_and_compacting))
+          RUN(large_values, space_comes_back_after_deleting_and_compacting),
+          RUN(large_values, a_file_cut_short_under_a_mapped_value_is_an_error_and_not_a_crash))

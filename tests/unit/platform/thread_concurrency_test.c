@@ -129,13 +129,13 @@ static void store_all_the_time(void *context) {
 
 TEST(thread_concurrency, a_simulated_disk_syncs_and_crashes_beside_mapped_stores) {
     mapped_file f = {0};
-    void *map = NULL;
+    vfs_mapping mapping;
     thread t;
     ASSERT_OK(vfs_mem_new(&f.disk));
     ASSERT_OK(vfs_open(vfs_mem_vfs(f.disk), "log", FIRN_VFS_WRITE | FIRN_VFS_CREATE, &f.file));
     ASSERT_OK(vfs_reserve(f.file, 0, 8192));
-    ASSERT_OK(vfs_map(f.file, 0, 8192, true, &map));
-    f.map = map;
+    ASSERT_OK(vfs_map(f.file, 0, 8192, true, &mapping));
+    f.map = mapping.data;
     ASSERT_OK(thread_start(&t, "store", store_all_the_time, &f));
     for (uint64_t i = 0; i < 50; i++) {
         vfs_mem *clone = NULL;
@@ -148,7 +148,7 @@ TEST(thread_concurrency, a_simulated_disk_syncs_and_crashes_beside_mapped_stores
     }
     atomic_u32_store(&f.stop, 1, memory_order_seq_cst);
     thread_join(&t);
-    vfs_unmap(f.file, map, 8192);
+    vfs_unmap(&mapping);
     ASSERT_OK(vfs_close(f.file));
     vfs_mem_free(f.disk);
 }

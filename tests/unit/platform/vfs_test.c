@@ -99,7 +99,7 @@ TEST(vfs, every_operation_names_itself_in_the_detail) {
     vfs_file *other = NULL;
     char byte = 0;
     size_t got = 9;
-    void *map = &byte;
+    vfs_mapping map = {.file = file};
     void *lock = &byte;
     int64_t holder = 9;
     uint64_t bytes = 9;
@@ -113,7 +113,7 @@ TEST(vfs, every_operation_names_itself_in_the_detail) {
     assert_refused(vfs_truncate(file, 3), "truncate 'db/a' to 3 bytes");
     assert_refused(vfs_reserve(file, 1, 2), "reserve 2 bytes of 'db/a' at offset 1");
     assert_refused(vfs_map(file, 1, 2, true, &map), "map 2 bytes of 'db/a' at offset 1");
-    assert_null(map);
+    assert_null(map.file);
     assert_refused(vfs_remove(vfs, "db/a"), "remove 'db/a'");
     assert_refused(vfs_rename(vfs, "db/a", "db/b"), "rename 'db/a' to 'db/b'");
     assert_refused(vfs_make_dir(vfs, "db/d"), "make directory 'db/d'");
