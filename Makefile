@@ -14,7 +14,7 @@ CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz crash mutants \
-        bench bench-full fmt tidy-all docs install amalgamation clean
+        bench bench-write bench-full fmt tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
 	@$(BUILD) release
@@ -80,6 +80,10 @@ mutants: setup ## plant each known bug in a copy and see that the quick sweep ca
 bench: setup ## five minutes of Firn beside its peers
 	@tools/setup.sh bench
 	@bench/compare --tour
+
+bench-write: setup ## the write path: puts, batches, threads, sync policies, recovery
+	@tools/setup.sh bench
+	@bench/compare --set write-path
 
 bench-full: setup ## the whole comparison: every workload, key shape, size; hours
 	@tools/setup.sh bench
