@@ -58,6 +58,12 @@ static const cli_option compact_options[] = {OPTION_RANGE, OPTION_QUIET, OPTION_
 
 static const cli_option verify_options[] = {OPTION_QUIET, OPTION_END};
 
+static const cli_option repair_options[] = {
+    {"plan", NULL, "say what would be done and lost, and change nothing", 0},
+    {"json", NULL, "one JSON object per line, for programs", 'j'},
+    OPTION_QUIET,
+    OPTION_END};
+
 static const cli_option shell_options[] = {{"read-only", NULL,
                                             "open for reading only, also beside a writer", 0},
                                            {"keep-going", NULL, "a script goes on after an error",
@@ -188,6 +194,17 @@ static const cli_verb verbs_table[] = {
      .positional_max = 1,
      .engine_options = true,
      .run = verb_verify},
+    {.name = "repair",
+     .summary = "make a damaged database usable again",
+     .usage = "DB [OPTIONS]",
+     .help = "Keeps what is undamaged, and says what is lost: files, offsets, key ranges.\n"
+             "Originals that were damaged are copied to DB/lost/repair-N first. Nobody may have\n"
+             "the database open. Look at --plan before.",
+     .options = repair_options,
+     .positional_min = 1,
+     .positional_max = 1,
+     .engine_options = true,
+     .run = verb_repair},
     {.name = "inspect",
      .summary = "show what is in a log, table or manifest file",
      .usage = "FILE",

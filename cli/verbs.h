@@ -15,6 +15,7 @@ int verb_sync(cli_call *call);
 int verb_flush(cli_call *call);
 int verb_compact(cli_call *call);
 int verb_verify(cli_call *call);
+int verb_repair(cli_call *call);
 int verb_inspect(cli_call *call);
 int verb_shell(cli_call *call);
 int verb_options(cli_call *call);

@@ -17,6 +17,7 @@
 #include "firn/inspect.h"
 #include "firn/iterator.h"
 #include "firn/options.h"
+#include "firn/repair.h"
 #include "firn/slice.h"
 #include "firn/snapshot.h"
 #include "firn/stats.h"

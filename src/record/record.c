@@ -69,6 +69,22 @@ FIRN_INTERNAL status segment_header_decode(const uint8_t page[SEGMENT_HEADER_BYT
     return STATUS_OK;
 }
 
+FIRN_INTERNAL bool segment_header_has_bad_format(const uint8_t page[SEGMENT_HEADER_BYTES]) {
+    if (decode_fixed32(page + RECORD_HEADER_FORMAT_AT) <= SEGMENT_FORMAT)
+        return false;
+    for (uint32_t format = 1; format <= SEGMENT_FORMAT; format++) {
+        uint8_t bytes[4];
+        encode_fixed32(bytes, format);
+        uint32_t crc = crc32c_extend(0, page, RECORD_HEADER_FORMAT_AT);
+        crc = crc32c_extend(crc, bytes, sizeof bytes);
+        crc = crc32c_extend(crc, page + RECORD_HEADER_FORMAT_AT + sizeof bytes,
+                            RECORD_HEADER_CRC_AT - RECORD_HEADER_FORMAT_AT - sizeof bytes);
+        if (decode_fixed32(page + RECORD_HEADER_CRC_AT) == crc)
+            return true;
+    }
+    return false;
+}
+
 static uint32_t record_checksum(const segment_header *segment, uint64_t offset, const uint8_t *p,
                                 size_t checked_bytes) {
     uint32_t seed = crc32c_seed_segment(segment->epoch, segment->number, offset);

@@ -39,6 +39,10 @@ FIRN_INTERNAL void segment_header_encode(const segment_header *h,
 FIRN_INTERNAL NODISCARD status segment_header_decode(const uint8_t page[SEGMENT_HEADER_BYTES],
                                                      segment_header *out);
 
+/* Whether a page that NOT_SUPPORTED was said of is a damaged one of a format this build knows: with
+ * that format in its place the checksum matches. */
+FIRN_INTERNAL bool segment_header_has_bad_format(const uint8_t page[SEGMENT_HEADER_BYTES]);
+
 typedef struct record_head {
     uint32_t bytes; /* payload */
     uint32_t sequence_delta;

@@ -70,3 +70,16 @@ FIRN_INTERNAL status table_footer_decode(const uint8_t in[TABLE_FOOTER_BYTES], b
     memcpy(out->identity, in + TABLE_FOOTER_IDENTITY, sizeof out->identity);
     return STATUS_OK;
 }
+
+FIRN_INTERNAL bool table_footer_has_bad_format(const uint8_t in[TABLE_FOOTER_BYTES]) {
+    uint8_t known[TABLE_FOOTER_BYTES];
+    if (decode_fixed32(in + TABLE_FOOTER_FORMAT) <= TABLE_FORMAT)
+        return false;
+    memcpy(known, in, sizeof known);
+    for (uint32_t format = 1; format <= TABLE_FORMAT; format++) {
+        encode_fixed32(known + TABLE_FOOTER_FORMAT, format);
+        if (decode_fixed32(in + TABLE_FOOTER_CRC) == table_footer_crc(known))
+            return true;
+    }
+    return false;
+}

@@ -22,4 +22,6 @@ FIRN_INTERNAL void table_footer_encode(const table_footer *footer, uint8_t out[T
 /* `offset` is the footer's in the file. CORRUPTION or NOT_SUPPORTED, with detail. */
 FIRN_INTERNAL NODISCARD status table_footer_decode(const uint8_t in[TABLE_FOOTER_BYTES],
                                                    block_place at, table_footer *out);
+/* Whether a footer that NOT_SUPPORTED was said of is a damaged one of a format this build knows. */
+FIRN_INTERNAL bool table_footer_has_bad_format(const uint8_t in[TABLE_FOOTER_BYTES]);
 #endif

@@ -14,6 +14,7 @@ typedef struct wal_chain_segment {
     uint64_t file_bytes;
     segment_header header; /* if is_valid */
     bool is_valid;         /* at or above the floor, with a header that belongs there */
+    bool is_damaged;       /* salvage only: it has a header, which does not validate */
     bool is_used;          /* set by the reader of the chain: its records count */
 } wal_chain_segment;
 

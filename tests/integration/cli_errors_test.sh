@@ -17,7 +17,7 @@ expect 2 firn exprt db
 expect_err 'did you mean "export"'
 expect 2 firn xyzzy
 expect_err 'firn help'
-for verb in put get delete scan import export stats sync flush compact verify inspect shell \
+for verb in put get delete scan import export stats sync flush compact verify repair inspect shell \
   options help version set del; do
   expect 0 firn help "$verb"
   grep -q '^usage: firn ' out || fail "help $verb has no usage"
@@ -52,7 +52,7 @@ expect 3 firn put new k v -o create_if_missing=no
 [ ! -e new ] || fail 'create_if_missing=no made a database'
 
 # --- no database, or something else there ---
-for words in 'get missing k' 'scan missing' 'export missing' 'stats missing' 'verify missing' \
+for words in 'get missing k' 'scan missing' 'export missing' 'stats missing' 'verify missing' 'repair missing' \
   'delete missing k' 'flush missing' 'compact missing' 'sync missing' 'shell --read-only missing'; do
   expect 3 firn $words </dev/null
   expect_err 'missing'

@@ -70,5 +70,24 @@ expect_err 'problem'
 expect 3 firn inspect "$table"
 expect 3 firn export broken
 expect_err 'CORRUPTION'
+cp -r broken planned
+expect 0 firn repair broken --plan
+grep -q "^problem.*${table#broken/}" out || fail 'a plan names the damaged file'
+grep -q '^loss.*lost are keys from' out || fail 'a plan says which keys are lost'
+diff -r -x LOCK broken planned || fail 'a plan changes nothing'
+expect 0 firn repair broken --json
+python3 - <<'P' || fail 'repair --json is not what it should be'
+import json
+steps = [json.loads(line) for line in open("out")]
+assert {step["kind"] for step in steps} == {"problem", "loss", "action"}, steps
+loss = next(step for step in steps if step["kind"] == "loss")
+assert loss["bytes"] > 0 and (loss.get("from") or loss.get("to")), loss
+P
+[ -e "broken/lost/repair-1/${table#broken/}" ] || fail 'the original is kept aside'
+expect 0 firn verify broken
+expect 0 firn repair broken
+grep -q 'nothing is wrong' out || fail 'a second repair has nothing to do'
+expect 0 firn export broken
+[ "$(wc -l <out)" -gt 4000 ] || fail 'what is undamaged is there after a repair'
 expect 0 firn verify db
 echo "ok"
