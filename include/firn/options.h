@@ -68,6 +68,21 @@ typedef enum firn_compression {
     FIRN_COMPRESSION_SNAPPY = 4 /* much like LZ4 */
 } firn_compression;
 
+/* How tables are kept in order. It may differ from open to open: the tree is worked into the new
+ * shape step by step. */
+typedef enum firn_strategy {
+    FIRN_STRATEGY_DEFAULT = 0, /* FIRN_STRATEGY_LEVELED */
+    FIRN_STRATEGY_LEVELED = 1, /* one sorted run per level, sizes derived from the last one upward:
+                                  least space, fewest places to look */
+    FIRN_STRATEGY_TIERED = 2,  /* runs of similar size are merged: least written; up to
+                                  l0_compaction_trigger runs to look into, and up to three times
+                                  the space */
+    FIRN_STRATEGY_FIFO = 3     /* nothing is rewritten: the oldest tables are dropped with all they
+                                  hold, by fifo_bytes and fifo_ttl_ms. For data that arrives once
+                                  and is of no use later; a read through a snapshot that is older
+                                  than a drop answers SNAPSHOT_TOO_OLD */
+} firn_strategy;
+
 /* One line of the event log: a JSON object, without newline, valid during the call. May be called
  * from any thread; must not call Firn. */
 typedef void (*firn_event_callback)(void *context, const char *json, size_t size);
@@ -113,6 +128,13 @@ typedef struct firn_options {
     uint32_t l0_stop_trigger;       /* L0 files at which writes wait. Default 16 */
     firn_compression compression;   /* of tables below L0; NOT_SUPPORTED when this build lacks the
                                        codec. Default FIRN_COMPRESSION_NONE */
+    firn_strategy strategy;         /* default FIRN_STRATEGY_LEVELED */
+    uint64_t fifo_bytes;            /* FIFO: tables beyond it are dropped. Default: no limit */
+    uint64_t fifo_ttl_ms;           /* FIFO: tables whose newest entry is that old are dropped.
+                                       Default: none. Tables from before an open begin to age
+                                       there: they go too late, never too early */
+    uint32_t tombstone_percent;     /* tables with that many deletes among their entries are
+                                       compacted early, 1..100; UINT32_MAX: never. Default 50 */
 } firn_options;
 
 #define FIRN_OPTIONS_INIT FIRN_INIT_SIZED(firn_options)

@@ -106,7 +106,8 @@ FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *f
                               .options = env->options,
                               .order = view->order,
                               .keyspace = flushed->keyspace,
-                              .level = 0};
+                              .level = 0,
+                              .newest_ms = time_wall_ms(env->clock)};
     table_output_init(&output, &args);
     st = flush_write_table(env, flushed, view->order, &output);
     if (status_is_ok(st))

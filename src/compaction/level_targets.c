@@ -40,10 +40,17 @@ FIRN_INTERNAL level_targets level_targets_of(const version *v, const tree_option
 
 FIRN_INTERNAL uint64_t level_debt_bytes(const version *v, const tree_options *options) {
     level_targets t = level_targets_of(v, options);
+    if (options->strategy == TREE_FIFO)
+        return 0;
     uint64_t debt = v->levels[0].count > options->l0_trigger ? v->levels[0].bytes : 0;
-    for (uint32_t level = 1; level + 1 < LEVEL_COUNT; level++) {
+    for (uint32_t level = 1; options->strategy == TREE_LEVELED && level + 1 < LEVEL_COUNT;
+         level++) {
         if (v->levels[level].bytes > t.bytes[level])
             debt += v->levels[level].bytes - t.bytes[level];
     }
     return debt;
+}
+
+FIRN_INTERNAL uint32_t level_backlog_tables(const version *v, const tree_options *options) {
+    return options->strategy == TREE_FIFO ? 0 : v->levels[0].count;
 }

@@ -19,4 +19,6 @@ typedef struct level_targets {
 FIRN_INTERNAL level_targets level_targets_of(const version *v, const tree_options *options);
 /* Bytes that sit above their level's target, L0 beyond its trigger included: the debt. */
 FIRN_INTERNAL uint64_t level_debt_bytes(const version *v, const tree_options *options);
+/* Tables of L0 that count against writers: all of them, but none where they are meant to stay. */
+FIRN_INTERNAL uint32_t level_backlog_tables(const version *v, const tree_options *options);
 #endif

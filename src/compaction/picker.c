@@ -1,7 +1,4 @@
-#include "compaction/picker.h"
-
-#include "platform/error_detail.h"
-#include "platform/memory.h"
+#include "compaction/picker_internal.h"
 
 #include "base/poison.h"
 
@@ -9,48 +6,31 @@
  */
 #define PICKER_GRANDPARENT_FILES_MAX 10
 
-FIRN_INTERNAL void compaction_plan_deinit(compaction_plan *p) {
-    for (int side = 0; side < 2; side++) {
-        for (uint32_t i = 0; i < p->input_count[side]; i++)
-            table_meta_unref(p->inputs[side][i]);
-        memory_free(p->inputs[side]);
-    }
-    version_unref(p->version);
-    *p = (compaction_plan){0};
-}
-
-FIRN_INTERNAL uint64_t compaction_plan_input_bytes(const compaction_plan *p) {
-    uint64_t bytes = 0;
-    for (int side = 0; side < 2; side++) {
-        for (uint32_t i = 0; i < p->input_count[side]; i++)
-            bytes += p->inputs[side][i]->where.file_bytes;
-    }
-    return bytes;
-}
-
-/* A closed range of user keys. */
-typedef struct key_range {
-    user_key smallest, largest;
-} key_range;
-
-static bool picker_table_overlaps(const version *v, const table_meta *t, const key_range *r) {
+FIRN_INTERNAL bool picker_table_overlaps(const version *v, const table_meta *t,
+                                         const key_range *r) {
     return key_order_compare_user(v->order, internal_key_user(t->largest), r->smallest) >= 0 &&
            key_order_compare_user(v->order, internal_key_user(t->smallest), r->largest) <= 0;
 }
 
-static void picker_extend_range(const version *v, const table_meta *t, bool first, key_range *r) {
-    user_key small = internal_key_user(t->smallest), large = internal_key_user(t->largest);
-    if (first || key_order_compare_user(v->order, small, r->smallest) < 0)
-        r->smallest = small;
-    if (first || key_order_compare_user(v->order, large, r->largest) > 0)
-        r->largest = large;
+FIRN_INTERNAL key_range picker_hull(const version *v, table_meta *const *tables, uint32_t count) {
+    DCHECK(count > 0);
+    key_range r = {internal_key_user(tables[0]->smallest), internal_key_user(tables[0]->largest)};
+    for (uint32_t i = 1; i < count; i++) {
+        user_key small = internal_key_user(tables[i]->smallest);
+        user_key large = internal_key_user(tables[i]->largest);
+        if (key_order_compare_user(v->order, small, r.smallest) < 0)
+            r.smallest = small;
+        if (key_order_compare_user(v->order, large, r.largest) > 0)
+            r.largest = large;
+    }
+    return r;
 }
 
-/* The run of tables of a sorted level that overlap the range: [*from, *to). */
-static void picker_overlap(const version *v, uint32_t level, const key_range *r, uint32_t *from,
-                           uint32_t *to) {
+FIRN_INTERNAL uint64_t picker_overlap(const version *v, uint32_t level, const key_range *r,
+                                      uint32_t *from, uint32_t *to) {
     const version_level *l = &v->levels[level];
     uint32_t low = 0, high = l->count;
+    uint64_t bytes = 0;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (key_order_compare_user(v->order, internal_key_user(l->tables[middle]->largest),
@@ -61,10 +41,11 @@ static void picker_overlap(const version *v, uint32_t level, const key_range *r,
     }
     *from = *to = low;
     while (*to < l->count && picker_table_overlaps(v, l->tables[*to], r))
-        ++*to;
+        bytes += l->tables[(*to)++]->where.file_bytes;
+    return bytes;
 }
 
-static bool picker_any_compacting(table_meta *const *tables, uint32_t count) {
+FIRN_INTERNAL bool picker_any_compacting(table_meta *const *tables, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         if (tables[i]->compacting)
             return true;
@@ -72,27 +53,20 @@ static bool picker_any_compacting(table_meta *const *tables, uint32_t count) {
     return false;
 }
 
-static status picker_copy_inputs(compaction_plan *p, int side, table_meta *const *tables,
-                                 uint32_t count) {
-    if (count == 0)
-        return STATUS_OK;
-    p->inputs[side] = memory_new(count * sizeof(table_meta *));
-    if (!p->inputs[side])
-        return error_status(FIRN_NO_MEMORY, "no memory for a compaction plan");
-    for (uint32_t i = 0; i < count; i++) {
-        p->inputs[side][i] = tables[i];
-        table_meta_ref(tables[i]);
-    }
-    p->input_count[side] = count;
-    return STATUS_OK;
+FIRN_INTERNAL uint64_t picker_bytes(table_meta *const *tables, uint32_t count) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += tables[i]->where.file_bytes;
+    return bytes;
 }
+
+/* --- from upper inputs to a plan --- */
 
 /* L0 tables that share no key could as well be on a sorted level. */
 static bool picker_inputs_are_disjoint(const version *v, table_meta *const *tables,
                                        uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        key_range r;
-        picker_extend_range(v, tables[i], true, &r);
+        key_range r = picker_hull(v, tables + i, 1);
         for (uint32_t j = i + 1; j < count; j++) {
             if (picker_table_overlaps(v, tables[j], &r))
                 return false;
@@ -101,52 +75,45 @@ static bool picker_inputs_are_disjoint(const version *v, table_meta *const *tabl
     return true;
 }
 
-static bool picker_can_move(const version *v, const compaction_plan *p, const key_range *range,
-                            const tree_options *options) {
-    if (p->input_count[1] != 0 || p->from_level == p->to_level ||
-        (p->from_level == 0 && !picker_inputs_are_disjoint(v, p->inputs[0], p->input_count[0])))
+static bool picker_can_move(const picker_view *view, const picker_choice *choice,
+                            const key_range *range) {
+    const version *v = view->version;
+    const tree_options *options = view->options;
+    if (choice->from_level == choice->to_level ||
+        (choice->from_level == 0 && !picker_inputs_are_disjoint(v, choice->tables, choice->count)))
         return false;
     /* Moved down all the way, data that arrives in order would never be compressed. */
-    if (tree_options_codec(options, p->from_level) != tree_options_codec(options, p->to_level))
+    if (tree_options_codec(options, choice->from_level) !=
+        tree_options_codec(options, choice->to_level))
         return false;
-    if (p->to_level + 1 >= LEVEL_COUNT)
+    if (choice->to_level + 1 >= LEVEL_COUNT)
         return true;
     uint32_t from, to;
-    uint64_t bytes = 0;
-    picker_overlap(v, p->to_level + 1, range, &from, &to);
-    for (; from < to; from++)
-        bytes += v->levels[p->to_level + 1].tables[from]->where.file_bytes;
-    return bytes <= PICKER_GRANDPARENT_FILES_MAX * options->file_bytes * p->input_count[0];
+    return picker_overlap(v, choice->to_level + 1, range, &from, &to) <=
+           PICKER_GRANDPARENT_FILES_MAX * options->file_bytes * choice->count;
 }
 
-/* Completes a plan from its upper inputs. Not found: an overlapping table is busy. */
-typedef struct picker_choice {
-    uint32_t from_level, to_level;
-    table_meta *const *tables;
-    uint32_t count;
-    const char *reason;
-} picker_choice;
-
-static status picker_complete(version *v, uint32_t keyspace, const tree_options *options,
-                              const picker_choice *choice, compaction_plan *out) {
+FIRN_INTERNAL status picker_complete(const picker_view *view, const picker_choice *choice,
+                                     compaction_plan *out) {
     status st = STATUS_OK;
-    key_range range;
+    version *v = view->version;
     uint32_t from = 0, to = 0;
-    *out = (compaction_plan){.keyspace = keyspace,
+    *out = (compaction_plan){.keyspace = view->keyspace,
                              .from_level = choice->from_level,
                              .to_level = choice->to_level,
                              .reason = choice->reason};
-    for (uint32_t i = 0; i < choice->count; i++)
-        picker_extend_range(v, choice->tables[i], i == 0, &range);
+    key_range range = picker_hull(v, choice->tables, choice->count);
     if (choice->to_level != choice->from_level)
         picker_overlap(v, choice->to_level, &range, &from, &to);
     table_meta **below = v->levels[choice->to_level].tables;
     if (picker_any_compacting(choice->tables, choice->count) ||
         picker_any_compacting(below + from, to - from))
         return STATUS_OK;
-    TRY(picker_copy_inputs(out, 0, choice->tables, choice->count));
-    TRY(picker_copy_inputs(out, 1, below + from, to - from));
-    out->is_move = picker_can_move(v, out, &range, options);
+    TRY(compaction_plan_add(out, choice->from_level, choice->tables, choice->count));
+    if (from < to)
+        TRY(compaction_plan_add(out, choice->to_level, below + from, to - from));
+    else if (picker_can_move(view, choice, &range))
+        out->kind = PLAN_MOVE;
     out->version = v;
     version_ref(v);
 out:
@@ -155,82 +122,35 @@ out:
     return st;
 }
 
-/* A running compaction out of L0 blocks the next: its outputs are older than what is there now. */
-static status picker_try_l0(version *v, uint32_t keyspace, const tree_options *options,
-                            const level_targets *targets, compaction_plan *out) {
-    const version_level *l0 = &v->levels[0];
-    picker_choice choice = {.from_level = 0,
-                            .to_level = targets->base_level,
-                            .tables = l0->tables,
-                            .count = l0->count,
-                            .reason = "L0 tables"};
-    return picker_complete(v, keyspace, options, &choice, out);
+FIRN_INTERNAL status picker_merge_in_l0(const picker_view *view, uint32_t first, uint32_t count,
+                                        compaction_plan *out) {
+    picker_choice choice = {0, 0, view->version->levels[0].tables + first, count, "merge in L0"};
+    return picker_complete(view, &choice, out);
 }
 
-/* The table of `level` that drags the fewest bytes along per byte moved. */
-static status picker_try_level(version *v, uint32_t keyspace, const tree_options *options,
-                               uint32_t level, compaction_plan *out) {
-    const version_level *l = &v->levels[level];
-    table_meta *best = NULL;
-    double best_ratio = 0;
-    for (uint32_t i = 0; i < l->count; i++) {
-        key_range r;
-        uint32_t from, to;
-        uint64_t below = 0;
-        if (l->tables[i]->compacting)
-            continue;
-        picker_extend_range(v, l->tables[i], true, &r);
-        picker_overlap(v, level + 1, &r, &from, &to);
-        if (picker_any_compacting(v->levels[level + 1].tables + from, to - from))
-            continue;
-        for (; from < to; from++)
-            below += v->levels[level + 1].tables[from]->where.file_bytes;
-        double ratio = (double)below / (double)(l->tables[i]->where.file_bytes + 1);
-        if (!best || ratio < best_ratio) {
-            best = l->tables[i];
-            best_ratio = ratio;
-        }
-    }
-    picker_choice choice = {level, level + 1, &best, 1, "level size"};
-    return best ? picker_complete(v, keyspace, options, &choice, out) : STATUS_OK;
+FIRN_INTERNAL status picker_drain_l0(const picker_view *view, const level_targets *targets,
+                                     compaction_plan *out) {
+    const version_level *l0 = &view->version->levels[0];
+    picker_choice choice = {0, targets->base_level, l0->tables, l0->count, "L0 tables"};
+    return picker_complete(view, &choice, out);
 }
 
-/* How far above its target a level is, tables that are leaving already not counted. */
-static double picker_level_score(const version *v, const level_targets *targets, uint32_t level) {
-    uint64_t leaving = 0;
-    for (uint32_t i = 0; i < v->levels[level].count; i++) {
-        if (v->levels[level].tables[i]->compacting)
-            leaving += v->levels[level].tables[i]->where.file_bytes;
-    }
-    uint64_t bytes = v->levels[level].bytes - leaving;
-    return (double)bytes / (double)(targets->bytes[level] + 1); /* 0 bytes above the base level */
-}
-
-FIRN_INTERNAL status picker_pick(version *v, uint32_t keyspace, const tree_options *options,
-                                 bool *found, compaction_plan *out) {
-    level_targets targets = level_targets_of(v, options);
-    double scores[LEVEL_COUNT] = {0};
-    *found = false;
+FIRN_INTERNAL status picker_pick(const picker_view *view, bool *found, compaction_plan *out) {
+    status st;
     *out = (compaction_plan){0};
-    scores[0] = (double)v->levels[0].count / options->l0_trigger;
-    for (uint32_t level = 1; level + 1 < LEVEL_COUNT; level++)
-        scores[level] = picker_level_score(v, &targets, level);
-    for (uint32_t tries = 0; tries + 1 < LEVEL_COUNT; tries++) {
-        uint32_t best = 0;
-        for (uint32_t level = 1; level + 1 < LEVEL_COUNT; level++) {
-            if (scores[level] > scores[best])
-                best = level;
-        }
-        if (scores[best] < 1.0)
-            return STATUS_OK;
-        status st = best == 0 ? picker_try_l0(v, keyspace, options, &targets, out)
-                              : picker_try_level(v, keyspace, options, best, out);
-        *found = out->version != NULL;
-        if (*found || !status_is_ok(st))
-            return st;
-        scores[best] = 0; /* busy: the next best may do */
+    switch (view->options->strategy) {
+    case TREE_TIERED:
+        st = picker_pick_tiered(view, out);
+        break;
+    case TREE_FIFO:
+        st = picker_pick_fifo(view, out);
+        break;
+    default:
+        st = picker_pick_leveled(view, out);
+        break;
     }
-    return STATUS_OK;
+    *found = out->version != NULL;
+    return st;
 }
 
 /* --- by hand --- */
@@ -245,22 +165,26 @@ static bool picker_in_manual_range(const version *v, const table_meta *t,
                                    user_key_of(range->upper)) < 0);
 }
 
+/* Whether rewriting the table on the last level may leave something out. */
+static bool picker_has_garbage(const table_meta *t, const manual_range *range) {
+    return (t->deletes || t->hidden_versions) && t->where.number < range->first_new_number;
+}
+
 static table_meta *picker_first_in_range(const version *v, uint32_t level,
-                                         const manual_range *range, bool only_old_deletes) {
+                                         const manual_range *range, bool only_garbage) {
     const version_level *l = &v->levels[level];
     for (uint32_t i = 0; i < l->count; i++) {
         table_meta *t = l->tables[i];
-        if (picker_in_manual_range(v, t, range) &&
-            (!only_old_deletes || (t->deletes && t->where.number < range->first_new_number)))
+        if (picker_in_manual_range(v, t, range) && (!only_garbage || picker_has_garbage(t, range)))
             return t;
     }
     return NULL;
 }
 
-FIRN_INTERNAL status picker_pick_manual(version *v, uint32_t keyspace, const tree_options *options,
-                                        const manual_range *range, bool *found,
-                                        compaction_plan *out) {
-    level_targets targets = level_targets_of(v, options);
+FIRN_INTERNAL status picker_pick_manual(const picker_view *view, const manual_range *range,
+                                        bool *found, compaction_plan *out) {
+    const version *v = view->version;
+    level_targets targets = level_targets_of(v, view->options);
     uint32_t last = LEVEL_COUNT - 1;
     status st = STATUS_OK;
     *found = false;
@@ -272,13 +196,14 @@ FIRN_INTERNAL status picker_pick_manual(version *v, uint32_t keyspace, const tre
         if (!t)
             continue;
         picker_choice choice = {level, level == last ? level : level + 1, &t, 1, "by request"};
-        st = level == 0 ? picker_try_l0(v, keyspace, options, &targets, out)
-                        : picker_complete(v, keyspace, options, &choice, out);
+        st =
+            level == 0 ? picker_drain_l0(view, &targets, out) : picker_complete(view, &choice, out);
         if (!status_is_ok(st))
             return st;
         *found = out->version != NULL;
         /* A move would keep what deletes left behind. */
-        out->is_move = out->is_move && !t->deletes && level != 0;
+        if (*found && (t->deletes || t->hidden_versions || level == 0))
+            out->kind = PLAN_MERGE;
     }
     return st;
 }

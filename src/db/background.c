@@ -1,5 +1,6 @@
 /* What the workers do: flush, compact, delete dead files - in this order of urgency - and what the
  * rest of the engine may wait for. */
+#include "compaction/level_targets.h"
 #include "db/db_internal.h"
 #include "format/file_name.h"
 #include "platform/error_detail.h"
@@ -45,8 +46,8 @@ FIRN_INTERNAL void background_note_tree(firn_db *db) {
     uint32_t count = version_set_keyspaces(db->versions, ids, BACKGROUND_KEYSPACES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         read_view *view = version_set_view(db->versions, ids[i]);
-        if (view->version->levels[0].count > l0)
-            l0 = view->version->levels[0].count;
+        uint32_t tables = level_backlog_tables(view->version, &db->config.tree);
+        l0 = tables > l0 ? tables : l0;
         bytes += version_total_bytes(view->version);
         read_view_unref(view);
     }
@@ -138,13 +139,30 @@ typedef struct background_pick {
     status st;
 } background_pick;
 
+/* What the pickers look at. Tables from before this open begin to age when they are first seen:
+ * they are kept too long rather than too short. */
+static picker_view background_view(firn_db *db, uint32_t keyspace, version *now) {
+    picker_view view = {.version = now,
+                        .keyspace = keyspace,
+                        .options = &db->config.tree,
+                        .now_ms = time_wall_ms(db->config.clock)};
+    for (uint32_t level = 0; db->config.tree.fifo_ttl_ms && level < LEVEL_COUNT; level++) {
+        for (uint32_t i = 0; i < now->levels[level].count; i++) {
+            table_meta *t = now->levels[level].tables[i];
+            t->newest_ms = t->newest_ms ? t->newest_ms : view.now_ms;
+        }
+    }
+    return view;
+}
+
 /* Under the version set's state lock, which guards the tables' compacting flags. */
 static void background_pick_locked(void *context, version *now) {
     background_pick *p = context;
-    p->st = picker_pick(now, p->keyspace, &p->db->config.tree, &p->found, &p->plan);
-    for (int side = 0; p->found && !p->only_asks && side < 2; side++) {
-        for (uint32_t i = 0; i < p->plan.input_count[side]; i++)
-            p->plan.inputs[side][i]->compacting = true;
+    picker_view view = background_view(p->db, p->keyspace, now);
+    p->st = picker_pick(&view, &p->found, &p->plan);
+    for (uint32_t level = 0; p->found && !p->only_asks && level < LEVEL_COUNT; level++) {
+        for (uint32_t i = 0; i < p->plan.input_count[level]; i++)
+            p->plan.inputs[level][i]->compacting = true;
     }
 }
 
@@ -168,8 +186,8 @@ static bool background_pick_compaction(firn_db *db, bool only_asks, background_p
 static void background_run_plan(firn_db *db, compaction_plan *plan, status *st) {
     job_result result;
     *st = compaction_job_run(&db->jobs, plan, &result);
-    for (int side = 0; side < 2; side++)
-        version_set_mark_compacting(db->versions, plan->inputs[side], plan->input_count[side],
+    for (uint32_t level = 0; level < LEVEL_COUNT; level++)
+        version_set_mark_compacting(db->versions, plan->inputs[level], plan->input_count[level],
                                     false);
     if (!status_is_ok(*st))
         return;
@@ -307,8 +325,8 @@ typedef struct background_manual {
 static void background_pick_manual_locked(void *context, version *now) {
     background_manual *m = context;
     background_pick *p = &m->pick;
-    p->st =
-        picker_pick_manual(now, p->keyspace, &p->db->config.tree, m->range, &p->found, &p->plan);
+    picker_view view = background_view(p->db, p->keyspace, now);
+    p->st = picker_pick_manual(&view, m->range, &p->found, &p->plan);
 }
 
 static status background_compact_step(firn_db *db, uint32_t keyspace_id, const manual_range *range,

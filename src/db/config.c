@@ -122,6 +122,35 @@ static status config_codec(firn_compression given, codec_id *out) {
     return STATUS_OK;
 }
 
+static status config_strategy(const firn_options *o, tree_options *t) {
+    status st = STATUS_OK;
+    static const tree_strategy strategies[] = {
+        [FIRN_STRATEGY_DEFAULT] = TREE_LEVELED,
+        [FIRN_STRATEGY_LEVELED] = TREE_LEVELED,
+        [FIRN_STRATEGY_TIERED] = TREE_TIERED,
+        [FIRN_STRATEGY_FIFO] = TREE_FIFO,
+    };
+    if ((int)o->strategy < FIRN_STRATEGY_DEFAULT || o->strategy > FIRN_STRATEGY_FIFO)
+        return error_status(FIRN_INVALID_ARGUMENT, "option strategy has the unknown value %d",
+                            (int)o->strategy);
+    t->strategy = strategies[o->strategy];
+    t->tiered_space_percent = 200;
+    const uint32_t never = UINT32_MAX;
+    config_range tombstones = {"tombstone_percent",
+                               o->tombstone_percent == never ? 1 : o->tombstone_percent, 50, 1,
+                               100};
+    TRY(config_number32(&tombstones, &t->tombstone_percent));
+    if (o->tombstone_percent == never)
+        t->tombstone_percent = 0;
+    t->fifo_bytes = o->fifo_bytes == FIRN_NONE ? 0 : o->fifo_bytes;
+    t->fifo_ttl_ms = o->fifo_ttl_ms == FIRN_NONE ? 0 : o->fifo_ttl_ms;
+    if ((t->fifo_bytes || t->fifo_ttl_ms) && t->strategy != TREE_FIFO)
+        st = error_status(FIRN_INVALID_ARGUMENT,
+                          "options fifo_bytes and fifo_ttl_ms need strategy=fifo");
+out:
+    return st;
+}
+
 static status config_tree(const firn_options *o, db_config *c) {
     status st = STATUS_OK;
     tree_options *t = &c->tree;
@@ -152,6 +181,7 @@ static status config_tree(const firn_options *o, db_config *c) {
                          t->l0_slowdown + 1, 100000};
     TRY(config_number32(&stop, &t->l0_stop));
     TRY(config_codec(o->compression, &t->codec));
+    TRY(config_strategy(o, t));
 out:
     return st;
 }
@@ -189,6 +219,7 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
     event_u64(&e, "durability", (uint64_t)c->durability);
     event_u64(&e, "block_bytes", c->tree.block_bytes);
     event_string(&e, "compression", codec_name((uint8_t)c->tree.codec));
+    event_string(&e, "strategy", tree_strategy_name(c->tree.strategy));
     event_u64(&e, "filter_bits_per_key", c->tree.filter_bits_per_key);
     event_u64(&e, "file_bytes", c->tree.file_bytes);
     event_u64(&e, "level_base_bytes", c->tree.level_base_bytes);

@@ -15,7 +15,8 @@ typedef enum option_type {
     OPTION_CHOICE,
     OPTION_DURABILITY,
     OPTION_RECOVERY,
-    OPTION_COMPRESSION
+    OPTION_COMPRESSION,
+    OPTION_STRATEGY
 } option_type;
 
 typedef struct option_row {
@@ -38,6 +39,8 @@ static const char *const option_recovery_words[] = {"default", "strict", "last-g
 
 static const char *const option_compression_words[] = {"default", "none",   "lz4",
                                                        "zstd",    "snappy", NULL};
+
+static const char *const option_strategy_words[] = {"default", "leveled", "tiered", "fifo", NULL};
 
 static const option_row option_rows[] = {
     OPTION_ROW(OPTION_U64, memory_bytes, "bytes", "25% of RAM, at least 64M",
@@ -82,6 +85,14 @@ static const option_row option_rows[] = {
                "L0 tables at which writes wait."),
     OPTION_ROW(OPTION_COMPRESSION, compression, "none|lz4|zstd|snappy", "none",
                "How data blocks below L0 are compressed; tables on disk keep theirs."),
+    OPTION_ROW(OPTION_STRATEGY, strategy, "leveled|tiered|fifo", "leveled",
+               "Leveled: least space and lookups; tiered: least written; fifo: the oldest goes."),
+    OPTION_ROW(OPTION_U64, fifo_bytes, "bytes", "no limit",
+               "With strategy=fifo: the oldest tables beyond it are dropped."),
+    OPTION_ROW(OPTION_U64, fifo_ttl_ms, "milliseconds", "none",
+               "With strategy=fifo: tables whose newest entry is older are dropped."),
+    OPTION_ROW(OPTION_U32, tombstone_percent, "1..100|none", "50",
+               "Deletes among a table's entries from which it is compacted early."),
 };
 
 #undef OPTION_ROW
@@ -158,6 +169,11 @@ static bool option_store(const option_row *row, const char *text, void *field) {
         if (!option_parse_word(text, option_recovery_words, &word))
             return false;
         *(firn_recovery *)field = (firn_recovery)word;
+        return true;
+    case OPTION_STRATEGY:
+        if (!option_parse_word(text, option_strategy_words, &word))
+            return false;
+        *(firn_strategy *)field = (firn_strategy)word;
         return true;
     default:
         if (!option_parse_word(text, option_compression_words, &word))

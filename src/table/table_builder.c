@@ -20,6 +20,7 @@ struct table_builder {
     table_writer output;
     block_builder data, index, range_tombstones;
     table_properties properties; /* the counts so far */
+    uint64_t hidden_versions;
 
     buf smallest,
         largest; /* of point keys until finish; then of the table. largest: the last key */
@@ -179,6 +180,7 @@ static status table_builder_append(table_builder *b, internal_key key, slice val
     TRY(table_builder_keep_last(b, key, shared));
     p->entries++;
     p->deletes += internal_key_kind(key) == OP_DELETE;
+    b->hidden_versions += same_user_key;
     p->raw_key_bytes += key.s.size;
     p->raw_value_bytes += value.size;
     table_builder_count_sequence(b, internal_key_sequence(key));
@@ -375,6 +377,7 @@ FIRN_INTERNAL status table_builder_finish(table_builder *b, table_summary *out) 
     TRY(table_writer_flush(&b->output));
     b->properties.file_bytes = table_writer_bytes(&b->output);
     out->properties = b->properties;
+    out->hidden_versions = b->hidden_versions;
     table_builder_bounds(b, out);
 out:
     return st;

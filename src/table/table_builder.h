@@ -58,6 +58,7 @@ FIRN_INTERNAL uint64_t table_builder_entries(const table_builder *b);
 typedef struct table_summary {
     table_properties properties;
     internal_key smallest, largest;
+    uint64_t hidden_versions; /* entries behind a newer one of their key; not in the file */
 } table_summary;
 FIRN_INTERNAL NODISCARD status table_builder_finish(table_builder *b, table_summary *out);
 #endif

@@ -72,6 +72,7 @@ FIRN_INTERNAL table_meta table_meta_from_summary(const table_summary *summary, u
         .max_sequence = p->max_sequence,
         .min_expiry = p->min_expiry,
         .max_expiry = p->max_expiry,
+        .hidden_versions = summary->hidden_versions,
         .smallest = summary->smallest,
         .largest = summary->largest,
     };

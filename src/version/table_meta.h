@@ -29,8 +29,14 @@ typedef struct table_meta {
     seqno min_sequence, max_sequence;
     uint64_t min_expiry, max_expiry;
     internal_key smallest, largest; /* owned, one block after the struct */
+    /* Versions that only readers of that moment needed; not recorded on disk, so 0 after a reopen.
+     */
+    uint64_t hidden_versions;
 
-    bool compacting; /* guarded by the version set's mutex: an input of a running job */
+    /* guarded by the version set's mutex */
+    bool compacting;    /* an input of a running job */
+    uint64_t newest_ms; /* when the newest entry was written, by the wall clock; 0: before this
+                           open, until a picker that asks for ages sets it */
 } table_meta;
 
 /* Copies `fields` (its keys too) into a new counted object with one reference. */

@@ -85,9 +85,10 @@ status job_flush(job_fixture *f, job_result *result) {
 
 status job_compact(job_fixture *f, bool *found, job_result *result) {
     compaction_plan plan;
-    manual_range range = {SLICE_UNSET, SLICE_UNSET, UINT64_MAX};
+    manual_range range = {SLICE_UNSET, SLICE_UNSET, f->first_new ? f->first_new : UINT64_MAX};
     read_view *view = version_set_view(f->versions, 0);
-    ASSERT_OK(picker_pick_manual(view->version, 0, &f->options, &range, found, &plan));
+    picker_view now = {.version = view->version, .options = &f->options};
+    ASSERT_OK(picker_pick_manual(&now, &range, found, &plan));
     read_view_unref(view);
     status st = *found ? compaction_job_run(&f->env, &plan, result) : STATUS_OK;
     compaction_plan_deinit(&plan);

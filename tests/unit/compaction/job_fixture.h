@@ -18,7 +18,8 @@ typedef struct job_fixture {
     atomic_u64 visible, applied;
     job_env env;
     bool cancelled;
-    seqno last; /* given out */
+    uint64_t first_new; /* for manual_range; 0: every table of the last level counts as old */
+    seqno last;         /* given out */
 } job_fixture;
 
 void job_fixture_init(job_fixture *f);

@@ -13,6 +13,8 @@ tree_options tree_test_options(void) {
                           .file_bytes = 100000,
                           .l0_trigger = 4,
                           .l0_slowdown = 8,
+                          .tombstone_percent = 50,
+                          .tiered_space_percent = 200,
                           .l0_stop = 16};
 }
 
@@ -36,8 +38,13 @@ static void tree_add_table(version_edit *edit, uint32_t level, const char **text
     fields.largest.s = buf_slice(&large);
     slice last = tree_word(text, " ");
     fields.where.file_bytes = strtoull((const char *)last.data, NULL, 10) * 1000;
-    fields.deletes = memchr(last.data, 'd', last.size) != NULL;
+    fields.deletes = memchr(last.data, 'd', last.size) ? 1 : 0;
+    if (memchr(last.data, 'D', last.size))
+        fields.deletes = fields.entries;
+    fields.hidden_versions = memchr(last.data, 'h', last.size) != NULL;
     ASSERT_OK(table_meta_new(&fields, &made));
+    const char *age = memchr(last.data, '@', last.size);
+    made->newest_ms = age ? strtoull(age + 1, NULL, 10) : 0;
     made->compacting = memchr(last.data, '!', last.size) != NULL;
     ASSERT_OK(version_edit_add_table(edit, level, made));
     table_meta_unref(made);
@@ -73,14 +80,15 @@ const char *plan_to_text(bool found, const compaction_plan *plan) {
     if (!found)
         return "none";
     int used = snprintf(text, sizeof text, "L%u->L%u:", plan->from_level, plan->to_level);
-    for (int side = 0; side < 2; side++) {
-        if (side == 1 && plan->input_count[1])
+    for (uint32_t level = plan->from_level; level < LEVEL_COUNT; level++) {
+        if (level > plan->from_level && plan->input_count[level])
             used += snprintf(text + used, sizeof text - (size_t)used, " +");
-        for (uint32_t i = 0; i < plan->input_count[side]; i++)
+        for (uint32_t i = 0; i < plan->input_count[level]; i++)
             used += snprintf(text + used, sizeof text - (size_t)used, " %llu",
-                             (unsigned long long)plan->inputs[side][i]->where.number);
+                             (unsigned long long)plan->inputs[level][i]->where.number);
     }
-    if (plan->is_move)
-        snprintf(text + used, sizeof text - (size_t)used, " (move)");
+    if (plan->kind != PLAN_MERGE)
+        snprintf(text + used, sizeof text - (size_t)used,
+                 plan->kind == PLAN_MOVE ? " (move)" : " (drop)");
     return text;
 }
