@@ -39,6 +39,8 @@ static const stats_field stats_fields[] = {
     STATS_C(gets),
     STATS_C(gets_found),
     STATS_C(seeks),
+    STATS_C(iter_skipped),
+    STATS_C(iter_reseeks),
     STATS_C(user_bytes_written),
     STATS_C(log_bytes_written),
     STATS_C(log_syncs),

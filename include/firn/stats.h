@@ -81,6 +81,9 @@ typedef struct firn_stats {
                                 * firn_get_stats, or the end of a flush or compaction, that first
                                 * met it, so ask twice */
     uint64_t retired_waiting;  /* replaced views and closed tables that wait for them to leave */
+    /* iterators: entries passed over because deletes or newer versions hide them, and seeks made in
+     * place of passing over more of the same key */
+    uint64_t iter_skipped, iter_reseeks;
 } firn_stats;
 
 /* Fills *out, up to out->size bytes of it. INVALID_ARGUMENT when size is not set. */

@@ -83,6 +83,8 @@ static void stats_fill_counters(const counters *c, firn_stats *s) {
     s->gets = counters_sum(c, COUNT_GETS);
     s->gets_found = counters_sum(c, COUNT_GETS_FOUND);
     s->seeks = counters_sum(c, COUNT_SEEKS);
+    s->iter_skipped = counters_sum(c, COUNT_ITER_SKIPPED);
+    s->iter_reseeks = counters_sum(c, COUNT_ITER_RESEEKS);
     s->flushes = counters_sum(c, COUNT_FLUSHES);
     s->flush_bytes = counters_sum(c, COUNT_FLUSH_BYTES);
     s->compactions = counters_sum(c, COUNT_COMPACTIONS);

@@ -27,6 +27,8 @@ static bool concat_iter_publish(concat_iter *it) {
         it->base.run = child->run;
         it->base.count = child->count;
         it->base.index = child->index;
+        it->base.plain = child->plain;
+        it->base.max_sequence = child->max_sequence;
         it->base.st = STATUS_OK;
         return true;
     }

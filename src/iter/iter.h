@@ -43,6 +43,11 @@ struct iter {
     const iter_entry *run;
     uint32_t count;
     uint32_t index;
+    /* The run's entries are values of the plain kind (OP_PUT), each of another user key: a reader
+     * who sees max_sequence can show them without a look at each. False when that is not so, or
+     * not known. */
+    bool plain;
+    seqno max_sequence; /* with `plain`: none in the run is newer */
     status st;
     /* the source's fields follow */
 };
@@ -93,6 +98,7 @@ static inline void iter_free(iter *it) {
 static inline void iter_set_end(iter *it, status st) {
     it->run = NULL;
     it->count = it->index = 0;
+    it->plain = false;
     it->st = st;
 }
 /* An iterator over nothing, or over an error. */

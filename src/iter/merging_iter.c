@@ -27,7 +27,8 @@ enum {
     MERGING_PREFIX_BYTES_MAX = 64,
     /* Bytes of a head left to what the closest keys have in common, so that a prefix lasts. */
     MERGING_PREFIX_MARGIN = 4,
-    MERGING_TIES_MAX = 16
+    MERGING_TIES_MAX = 16,
+    MERGING_WALK = 8 /* entries of a piece that are looked at one by one */
 };
 
 typedef struct merging_iter {
@@ -46,12 +47,30 @@ typedef struct merging_iter {
     uint32_t *winners; /* [2 * count]: of every position, while the tree is built */
 } merging_iter;
 
+/* Word by word, the last one overlapping: this is asked of every key that is ranked. */
+static inline bool merging_has_prefix(const merging_iter *m, slice user) {
+    size_t bytes = m->prefix_bytes, i = 0;
+    if (user.size < bytes)
+        return false;
+    if (bytes < 8) {
+        while (i < bytes && user.data[i] == m->prefix[i])
+            i++;
+        return i == bytes;
+    }
+    while (i + 8 < bytes) {
+        if (decode_fixed64(user.data + i) != decode_fixed64(m->prefix + i))
+            return false;
+        i += 8;
+    }
+    return decode_fixed64(user.data + bytes - 8) == decode_fixed64(m->prefix + bytes - 8);
+}
+
 static inline uint64_t merging_rank_head(const merging_iter *m, internal_key key) {
     if (UNLIKELY(m->order.custom != NULL))
         return 0;
     slice user = internal_key_user(key).s;
     if (m->prefix_bytes) {
-        if (UNLIKELY(!slice_starts_with(user, slice_of(m->prefix, m->prefix_bytes))))
+        if (UNLIKELY(!merging_has_prefix(m, user)))
             return UINT64_MAX;
         user = slice_skip(user, m->prefix_bytes);
     }
@@ -166,13 +185,20 @@ static inline bool merging_entry_wins(const merging_iter *m, const iter *child, 
     return merging_key_before(m, key, iter_key(m->children[m->runner_up]));
 }
 
-/* How many entries of the winner's run come before the runner-up: exponential, then binary search,
- * so that a piece of n costs O(log n) comparisons and one of 1 costs one. */
+/* How many entries of the winner's run come before the runner-up: one by one at first, then
+ * exponential and binary search, so that a piece of n costs O(log n) comparisons and a short one as
+ * many as it has entries. */
 static uint32_t merging_piece(const merging_iter *m, const iter *child) {
     uint32_t limit = m->forward ? child->count - child->index : child->index + 1;
     if (!iter_valid(m->children[m->runner_up]))
         return limit;
-    uint32_t low = 0, step = 1; /* the entry `low` steps on wins */
+    uint32_t low = 0; /* the entry `low` steps on wins */
+    uint32_t walk = limit < MERGING_WALK ? limit : MERGING_WALK;
+    while (low + 1 < walk && merging_entry_wins(m, child, low + 1))
+        low++;
+    if (low + 1 < walk || low + 1 == limit)
+        return low + 1;
+    uint32_t step = 1;
     while (low + step < limit && merging_entry_wins(m, child, low + step)) {
         low += step;
         step *= 2;
@@ -198,6 +224,8 @@ static void merging_publish(merging_iter *m) {
     m->base.run = &child->run[m->forward ? child->index : child->index - (count - 1)];
     m->base.count = count;
     m->base.index = m->forward ? 0 : count - 1;
+    m->base.plain = child->plain;
+    m->base.max_sequence = child->max_sequence;
     m->base.st = STATUS_OK;
 }
 

@@ -40,11 +40,38 @@ static inline void memtable_iter_set(iter_entry *entry, const skiplist_node *nod
     entry->value_bytes = node->value_bytes;
 }
 
-static void memtable_iter_publish(memtable_iter *it, uint32_t begin, uint32_t end, uint32_t index) {
-    it->base.run = it->entries + begin;
-    it->base.count = end - begin;
+/* Whether both have the same user key. Neighbours mostly differ near either end. */
+static inline bool memtable_iter_repeats(const iter_entry *e, const iter_entry *before) {
+    if (e->key_bytes != before->key_bytes)
+        return false;
+    size_t user_bytes = e->key_bytes - KEY_TRAILER_BYTES;
+    if (LIKELY(user_bytes >= 8 && ((decode_fixed64(e->key) ^ decode_fixed64(before->key)) |
+                                   (decode_fixed64(e->key + user_bytes - 8) ^
+                                    decode_fixed64(before->key + user_bytes - 8)))))
+        return false;
+    return memcmp(e->key, before->key, user_bytes) == 0;
+}
+
+/* What the run holds, for readers who want to know it at once. */
+static void memtable_iter_describe(memtable_iter *it, uint32_t count) {
+    bool plain = true;
+    uint64_t newest = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const iter_entry *e = &it->entries[i];
+        uint64_t trailer = decode_fixed64(e->key + e->key_bytes - KEY_TRAILER_BYTES);
+        plain &= (trailer & 0xff) == OP_PUT && !(i > 0 && memtable_iter_repeats(e, e - 1));
+        newest = trailer > newest ? trailer : newest;
+    }
+    it->base.plain = plain;
+    it->base.max_sequence = newest >> 8;
+}
+
+static void memtable_iter_publish(memtable_iter *it, uint32_t count, uint32_t index) {
+    it->base.run = it->entries;
+    it->base.count = count;
     it->base.index = index;
     it->base.st = STATUS_OK;
+    memtable_iter_describe(it, count);
 }
 
 /* The run that begins with `node`. */
@@ -63,7 +90,7 @@ static void memtable_iter_fill(memtable_iter *it, const skiplist_node *node) {
         it->last = node;
         node = skiplist_next(node);
     }
-    memtable_iter_publish(it, 0, count, 0);
+    memtable_iter_publish(it, count, 0);
 }
 
 /* The run that ends before `bound` (NULL: with the last node of all). */
@@ -93,7 +120,7 @@ static void memtable_iter_fill_before(memtable_iter *it, const skiplist_node *bo
     }
     it->first =
         (const skiplist_node *)(const void *)(it->entries[0].key - offsetof(skiplist_node, bytes));
-    memtable_iter_publish(it, 0, count, count - 1);
+    memtable_iter_publish(it, count, count - 1);
 }
 
 static void memtable_iter_seek_first(iter *base) {

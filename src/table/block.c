@@ -292,6 +292,19 @@ static COLD status block_run_no_memory(block_place at) {
                         (unsigned long long)at.offset);
 }
 
+/* Whether an entry has the user key of the one before. Keys share as much as they can but at
+ * restart points, so that mostly the first byte tells. */
+static inline bool block_entry_repeats(const block_entry *e, const uint8_t *previous,
+                                       uint32_t previous_bytes) {
+    uint32_t user_bytes = e->shared + e->unshared - KEY_TRAILER_BYTES;
+    if (LIKELY(user_bytes + KEY_TRAILER_BYTES != previous_bytes))
+        return false;
+    if (e->shared >= user_bytes)
+        return true;
+    return e->suffix[0] == previous[e->shared] &&
+           memcmp(e->suffix, previous + e->shared, user_bytes - e->shared) == 0;
+}
+
 FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, block_piece piece,
                                       block_place at) {
     const uint8_t *p = view->data + piece.begin, *end = view->data + piece.end;
@@ -301,6 +314,7 @@ FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, bl
         NULL; /* an earlier key whose first base_bytes bytes the previous has too */
     uint32_t base_bytes = 0;
     uint32_t count = run->count = 0;
+    bool plain = true;
     run->keys_bytes = 0;
     while (p < end) {
         block_entry e;
@@ -340,11 +354,13 @@ FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, bl
         uint8_t kind = key[key_bytes - KEY_TRAILER_BYTES];
         if (UNLIKELY(!op_kind_is_supported(kind)))
             return block_kind_unsupported(at, kind);
+        plain &= kind == OP_PUT && !block_entry_repeats(&e, previous, previous_bytes);
         run->entries[count++] = (iter_entry){key, e.suffix + e.unshared, key_bytes, e.value_bytes};
         previous = key;
         previous_bytes = key_bytes;
     }
     run->count = count;
+    run->plain = plain;
     return STATUS_OK;
 }
 

@@ -81,6 +81,7 @@ typedef struct block_run {
     uint8_t *keys; /* those that are not whole in the block */
     size_t keys_bytes, keys_capacity;
     uint32_t count, capacity;
+    bool plain; /* all are OP_PUT, each of another user key */
 } block_run;
 /* Entries from byte `begin`, a restart point, to byte `end`, another one or the end of all entries.
  */

@@ -143,6 +143,8 @@ static status table_iter_decode(table_iter *it, const block_view *view, block_pi
     it->base.run = it->run.entries;
     it->base.count = it->run.count;
     it->base.index = 0;
+    it->base.plain = it->run.plain;
+    it->base.max_sequence = it->t->properties.max_sequence;
 out:
     return st;
 }

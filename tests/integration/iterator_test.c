@@ -1,4 +1,5 @@
 /* The public iterator: bounds, directions, what it keeps alive, what it says when it fails. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -308,6 +309,107 @@ TEST(iterator, an_error_is_sticky_until_the_next_seek) {
     test_dir_remove(dir);
 }
 
+/* Versions kept by a snapshot for one key between two others, most of them in tables. */
+static void put_versions(firn_db *db, const firn_snapshot **before, uint64_t versions) {
+    put_text(db, "a", "first");
+    put_text(db, "b", "old");
+    put_text(db, "c", "last");
+    for (uint64_t i = 0; i < versions; i++) {
+        if (i % 200 == 0 && i / 200 < 8)
+            ASSERT_FIRN_OK(firn_snapshot_new(db, &before[i / 200]));
+        put_text(db, "b", numbered_key(i));
+    }
+}
+
+TEST(iterator, many_versions_of_a_key_are_jumped_over) {
+    enum { VERSIONS = 1600, SNAPSHOTS = 8 };
+    char *dir = test_dir_new();
+    firn_options options = small_options();
+    options.memtable_bytes = 1 << 20;
+    firn_db *db = open_db(dir, &options);
+    const firn_snapshot *at[SNAPSHOTS + 1] = {NULL};
+    put_versions(db, at, VERSIONS);
+    for (int i = 0; i <= SNAPSHOTS; i++) {
+        firn_read_options o = FIRN_READ_OPTIONS_INIT;
+        firn_iter *it;
+        o.snapshot = at[i];
+        uint64_t newest = i == SNAPSHOTS ? VERSIONS - 1 : (uint64_t)i * 200 - 1;
+        const char *expected = i == 0 ? "old" : numbered_key(newest);
+        firn_stats before = stats_of(db);
+        ASSERT_FIRN_OK(firn_iter_new(db, &o, &it));
+        firn_iter_seek_first(it);
+        assert_true(slice_equal(firn_iter_key(it), FIRN_STR("a")));
+        firn_iter_next(it);
+        assert_true(slice_equal(firn_iter_key(it), FIRN_STR("b")));
+        assert_true(slice_equal(firn_iter_value(it), FIRN_STR(expected)));
+        firn_iter_next(it);
+        assert_true(slice_equal(firn_iter_key(it), FIRN_STR("c")));
+        firn_iter_prev(it);
+        assert_true(slice_equal(firn_iter_key(it), FIRN_STR("b")));
+        assert_true(slice_equal(firn_iter_value(it), FIRN_STR(expected)));
+        firn_iter_prev(it);
+        assert_true(slice_equal(firn_iter_key(it), FIRN_STR("a")));
+        firn_iter_prev(it);
+        assert_false(firn_iter_valid(it));
+        firn_iter_seek_last(it);
+        firn_iter_prev(it);
+        assert_true(slice_equal(firn_iter_value(it), FIRN_STR(expected)));
+        ASSERT_FIRN_OK(firn_iter_status(it));
+        firn_iter_free(it);
+        firn_stats after = stats_of(db);
+        assert_in_range(after.iter_reseeks - before.iter_reseeks, 2, 10);
+        assert_in_range(after.iter_skipped - before.iter_skipped, 16, 200);
+        if (i < SNAPSHOTS)
+            firn_snapshot_release(db, at[i]);
+    }
+    close_db(db);
+    test_dir_remove(dir);
+}
+
+/* Entries that no other source interrupts are shown without a look at each: every entry of such a
+ * stretch is a place to turn round at, and one where a bound may fall. */
+TEST(iterator, turns_and_bounds_hold_anywhere_in_a_stretch_of_plain_entries) {
+    enum { KEYS = 60 };
+    char *dir = test_dir_new();
+    firn_options options = small_options();
+    options.block_bytes = 1024;
+    firn_db *db = open_db(dir, &options);
+    put_range(db, 0, KEYS, 20, 1);
+    for (int flushed = 0; flushed < 2; flushed++) {
+        for (uint64_t lower = 0; lower < KEYS; lower += 7) {
+            for (uint64_t upper = lower + 1; upper <= KEYS; upper += 3) {
+                firn_read_options o = FIRN_READ_OPTIONS_INIT;
+                firn_iter *it;
+                char low[32], high[32];
+                snprintf(low, sizeof low, "%s", numbered_key(lower));
+                snprintf(high, sizeof high, "%s", numbered_key(upper));
+                o.lower = FIRN_STR(low);
+                o.upper = FIRN_STR(high);
+                ASSERT_FIRN_OK(firn_iter_new(db, &o, &it));
+                uint64_t at = lower;
+                for (firn_iter_seek_first(it); firn_iter_valid(it); firn_iter_next(it))
+                    assert_true(slice_equal(firn_iter_key(it), FIRN_STR(numbered_key(at++))));
+                assert_int_equal(at, upper);
+                for (firn_iter_seek_last(it); firn_iter_valid(it); firn_iter_prev(it))
+                    assert_true(slice_equal(firn_iter_key(it), FIRN_STR(numbered_key(--at))));
+                assert_int_equal(at, lower);
+                at = lower + (upper - lower) / 2;
+                firn_iter_seek(it, FIRN_STR(numbered_key(at)));
+                firn_iter_prev(it);
+                assert_int_equal(firn_iter_valid(it), at > lower);
+                if (at > lower) {
+                    firn_iter_next(it);
+                    assert_true(slice_equal(firn_iter_key(it), FIRN_STR(numbered_key(at))));
+                }
+                firn_iter_free(it);
+            }
+        }
+        ASSERT_FIRN_OK(firn_flush(db));
+    }
+    close_db(db);
+    test_dir_remove(dir);
+}
+
 TEST_MAIN(RUN(iterator, an_empty_database_has_no_positions),
           RUN(iterator, bounds_admit_what_they_say),
           RUN(iterator, prefixes_of_ff_have_no_end_and_still_hold),
@@ -316,4 +418,6 @@ TEST_MAIN(RUN(iterator, an_empty_database_has_no_positions),
           RUN(iterator, later_writes_are_seen_only_after_refresh),
           RUN(iterator, a_custom_order_rules_bounds_and_refuses_prefixes),
           RUN(iterator, keeps_its_large_values_readable_after_flush_and_compaction),
+          RUN(iterator, many_versions_of_a_key_are_jumped_over),
+          RUN(iterator, turns_and_bounds_hold_anywhere_in_a_stretch_of_plain_entries),
           RUN(iterator, an_error_is_sticky_until_the_next_seek))
