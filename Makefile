@@ -8,13 +8,15 @@ SECONDS ?= 60
 # For the long runs: where they begin, and when `make crash` has seen enough.
 SEED   ?= 1
 STATES ?= 100000
+# One of tests/explore/parts for `make explore`, or empty for all of them.
+PART   ?=
 
 BUILD = tools/build.sh -j $(JOBS)
 CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz crash mutants \
-        bench bench-write bench-full fmt tidy-all docs install amalgamation clean
+        explore bench bench-write bench-full fmt tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
 	@$(BUILD) release
@@ -76,6 +78,9 @@ crash: setup ## the deep crash sweep: make crash SEED=1 STATES=100000
 
 mutants: setup ## plant each known bug in a copy and see that the quick sweep catches it
 	@tests/mutants/run.sh
+
+explore: ## all interleavings of the lock-free parts, then random ones: PART= SECONDS=60 SEED=1
+	@tests/explore/run.py --seconds $(SECONDS) --seed $(SEED) --jobs $(JOBS) $(PART)
 
 bench: setup ## five minutes of Firn beside its peers
 	@tools/setup.sh bench

@@ -33,6 +33,7 @@ step 'style' tools/check_style.py
 step 'format' format
 step 'the README shows its example' tools/check_readme.py
 step 'planted bugs still apply' bash tests/mutants/check_apply.sh
+step 'those of the explorer, too' tests/explore/plants.py
 step 'headers compile alone' tools/check_headers.sh
 step 'release build with gcc' tools/build.sh -j "$jobs" release
 step 'exported symbols' tools/check_symbols.sh build/release/libfirn.so build/release/libfirn.a
