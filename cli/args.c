@@ -163,6 +163,31 @@ int args_number(const cli_call *call, const char *name, uint64_t fallback, uint6
     return CLI_OK;
 }
 
+int args_span_ms(const cli_call *call, const char *name, uint64_t *out) {
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"", 1000},    {"ms", 1},       {"s", 1000},
+                 {"m", 60000u}, {"h", 3600000u}, {"d", 86400000u}};
+    const char *text = args_text(call, name);
+    char *end;
+    *out = 0;
+    if (!text)
+        return CLI_OK;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (*text < '0' || *text > '9' || errno || strcmp(end, units[i].unit) != 0)
+            continue;
+        if (number == 0 || number > UINT64_MAX / 2 / units[i].ms)
+            break;
+        *out = number * units[i].ms;
+        return CLI_OK;
+    }
+    return cli_usage_error(call, "--%s takes a span such as 500ms, 30s, 15m, 2h or 7d, not '%s'",
+                           name, text);
+}
+
 int args_choice(const cli_call *call, const char *name, const char *words, int *out) {
     const char *text = args_text(call, name);
     *out = 0;

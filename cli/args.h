@@ -16,6 +16,9 @@ const char *args_text(const cli_call *call, const char *name);
 bool args_given(const cli_call *call, const char *name);
 /* A whole number, or `fallback` when not given. CLI_USAGE on anything else. */
 int args_number(const cli_call *call, const char *name, uint64_t fallback, uint64_t *out);
+/* A span of time such as 500ms, 30s, 15m, 2h or 7d (a number alone: seconds), in milliseconds; 0
+ * when not given. CLI_USAGE on anything else, a span of nothing included. */
+int args_span_ms(const cli_call *call, const char *name, uint64_t *out);
 /* The position of option `name`'s value in the '|'-separated `words`, 0 when it was not given. */
 int args_choice(const cli_call *call, const char *name, const char *words, int *out);
 

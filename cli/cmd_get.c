@@ -31,12 +31,29 @@ static int get_print(cli_call *call, const firn_value *value) {
     return code;
 }
 
+static int get_print_expiry(cli_call *call, const firn_value *value) {
+    buf line = {0};
+    int code = CLI_OK;
+    if (value->expiry_ms)
+        buf_printf(&line, "%llu\n", (unsigned long long)value->expiry_ms);
+    else
+        buf_printf(&line, "never\n");
+    if (line.out_of_memory)
+        code = cli_no_memory(call);
+    else
+        (void)output_slice(call->out, buf_slice(&line));
+    buf_deinit(&line);
+    return code;
+}
+
 static int get_key(cli_call *call, firn_db *db, const buf *key) {
     firn_value value;
     firn_status found = firn_get(db, NULL, buf_slice(key), &value);
     int code;
     if (found == FIRN_OK) {
-        code = get_print(call, &value);
+        code = args_given(call, "with-expiry") ? get_print_expiry(call, &value) : CLI_OK;
+        if (code == CLI_OK)
+            code = get_print(call, &value);
         found = firn_value_check(&value); /* what was printed may have been zeros for lost bytes */
         if (code == CLI_OK && found != FIRN_OK)
             code = cli_engine_error(call, found);

@@ -83,7 +83,9 @@ int verb_put(cli_call *call) {
     buf key = {0}, value = {0};
     firn_db *db = NULL;
     firn_write_options options = put_write_options(call);
-    int code = put_typed(call, "key", call->positional[1], &key);
+    int code = args_span_ms(call, "ttl", &options.ttl_ms);
+    if (code == CLI_OK)
+        code = put_typed(call, "key", call->positional[1], &key);
     if (code == CLI_OK)
         code = put_value(call, &value);
     if (code == CLI_OK)
@@ -108,7 +110,9 @@ static int delete_keys(cli_call *call, firn_batch *batch) {
         code = put_typed(call, "key", call->positional[i], &key);
         if (code != CLI_OK)
             break;
-        firn_status st = firn_batch_delete(batch, buf_slice(&key));
+        firn_status st = args_given(call, "single")
+                             ? firn_batch_single_delete(batch, buf_slice(&key))
+                             : firn_batch_delete(batch, buf_slice(&key));
         if (st != FIRN_OK)
             code = cli_engine_error(call, st);
     }

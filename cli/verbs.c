@@ -14,17 +14,20 @@
 #define OPTION_END \
     { NULL, NULL, NULL, 0 }
 
-static const cli_option put_options[] = {{"file", "FILE", "the value is the content of FILE", 'f'},
-                                         {"raw", NULL,
-                                          "take KEY and VALUE as they stand, backslashes too", 'r'},
-                                         {"sync", NULL,
-                                          "return only once the write is on stable storage", 's'},
-                                         OPTION_END};
+static const cli_option put_options[] = {
+    {"file", "FILE", "the value is the content of FILE", 'f'},
+    {"raw", NULL, "take KEY and VALUE as they stand, backslashes too", 'r'},
+    {"sync", NULL, "return only once the write is on stable storage", 's'},
+    {"ttl", "SPAN", "the value expires after 500ms, 30s, 15m, 2h, 7d ...", 0},
+    OPTION_END};
 
 static const cli_option get_options[] = {
-    {"format", "F", "raw (default), text (escaped, with a newline) or hex", 0}, OPTION_END};
+    {"with-expiry", NULL, "a line before the value: when it expires, or \"never\"", 0},
+    {"format", "F", "raw (default), text (escaped, with a newline) or hex", 0},
+    OPTION_END};
 
 static const cli_option delete_options[] = {
+    {"single", NULL, "each KEY was put once since it was last deleted", 0},
     {"raw", NULL, "take KEY as it stands, backslashes too", 'r'},
     {"sync", NULL, "return only once the deletion is on stable storage", 's'},
     OPTION_END};

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "format/batch.h"
+#include "format/expiry.h"
 #include "platform/memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,8 +33,18 @@ static void check_round_trip(const batch_op *op) {
 static void check_append(firn_batch *b, const batch_op *op) {
     status st;
     size_t before = b->ops.size;
+    uint64_t expiry_ms = expiry_of_version(op->kind, op->value);
+    if (op->kind == OP_PUT_EXPIRY && (expiry_ms == 0 || expiry_ms == EXPIRY_NEVER))
+        return; /* a plain put is made of it */
     if (op->kind == OP_PUT)
         st = batch_put(b, op->keyspace, op->key.s, op->value, true);
+    else if (op->kind == OP_PUT_EXPIRY)
+        st = batch_put_expiring(b, op->keyspace,
+                                &(batch_expiring){op->key.s, expiry_strip(op->kind, op->value),
+                                                  expiry_of_version(op->kind, op->value)},
+                                true);
+    else if (op->kind == OP_SINGLE_DELETE)
+        st = batch_single_delete(b, op->keyspace, op->key.s);
     else
         st = batch_delete(b, op->keyspace, op->key.s);
     if (!status_is_ok(st))
@@ -60,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         /* Kinds of later builds may have values this build would not write. */
         if (op.value.size < LARGE_VALUE_BYTES)
             check_round_trip(&op);
-        if (op.kind == OP_PUT || op.kind == OP_DELETE)
+        if (op.kind != OP_PUT_LARGE && op_kind_is_supported((uint8_t)op.kind))
             check_append(&b, &op);
     }
     batch_deinit(&b);

@@ -30,7 +30,13 @@ FIRN_API void firn_batch_free(firn_batch *batch);
 /* Append one operation. TOO_LARGE (key over 65,535 bytes, value over 1 GiB, batch over 2 GiB) and
  * NO_MEMORY leave the batch as it was. */
 FIRN_API firn_status firn_batch_put(firn_batch *batch, firn_slice key, firn_slice value);
+/* As firn_batch_put; from `expires_at_ms` on (milliseconds since 1970; 0 or FIRN_NONE: never) the
+ * key counts as deleted. For "in 30 seconds" add to firn_now_ms(). */
+FIRN_API firn_status firn_batch_put_expiring(firn_batch *batch, firn_slice key, firn_slice value,
+                                             uint64_t expires_at_ms);
 FIRN_API firn_status firn_batch_delete(firn_batch *batch, firn_slice key);
+/* As firn_single_delete(), firn/db.h. */
+FIRN_API firn_status firn_batch_single_delete(firn_batch *batch, firn_slice key);
 
 /* Empties the batch, keeping its memory for reuse. */
 FIRN_API void firn_batch_clear(firn_batch *batch);

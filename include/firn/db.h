@@ -42,12 +42,28 @@ FIRN_API firn_status firn_close(firn_db *db);
 
 /* --- writing: `options` may be NULL; key and value are borrowed --- */
 
-/* Sets `key` to `value`, replacing what was there. */
+/* Sets `key` to `value`, replacing what was there. With options->ttl_ms or expires_at_ms the value
+ * expires: from that time on the key is as if deleted (an older value does not come back), and what
+ * it takes on disk is given up by flushes and compactions. */
 FIRN_API firn_status firn_put(firn_db *db, const firn_write_options *options, firn_slice key,
                               firn_slice value);
 
+/* The database's time in milliseconds since 1970, which never runs backwards in a process: what
+ * expiry is judged by, and what to add to for firn_batch_put_expiring(). 0 for NULL. */
+FIRN_API uint64_t firn_now_ms(firn_db *db);
+
 /* Removes `key`. OK whether or not it was there. */
 FIRN_API firn_status firn_delete(firn_db *db, const firn_write_options *options, firn_slice key);
+
+/* Removes `key`, which was put exactly once since it was last deleted or created. To readers this
+ * is firn_delete(); but as soon as a flush or compaction meets both, the put and this delete vanish
+ * together, where an ordinary delete has to sink to the last level first. For queues and indexes.
+ *
+ * A key that was put more than once since: it reads as deleted at first, and after some flush or
+ * compaction an older one of its values may read again, until firn_delete() removes the key for
+ * good. Other keys are never affected. A key that was not there: as firn_delete(). */
+FIRN_API firn_status firn_single_delete(firn_db *db, const firn_write_options *options,
+                                        firn_slice key);
 
 /* Applies all of `batch`, in order and atomically: after a crash all of it is there or none. The
  * batch is borrowed and unchanged; it may be written again. An empty batch is OK (and, with sync,
@@ -68,6 +84,7 @@ typedef struct firn_value {
     void *pin; /* private */
     void (*unpin)(void *pin);
     firn_db *owner;
+    uint64_t expiry_ms; /* when it expires, milliseconds since 1970; 0: never */
     uint8_t inline_bytes[128];
 } firn_value;
 

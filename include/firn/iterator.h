@@ -8,7 +8,8 @@
  *   firn_iter_free(it);
  *
  * An iterator sees the database as it was when it was created, refreshed, or its snapshot taken;
- * later writes do not disturb it. It starts unpositioned (not valid).
+ * later writes do not disturb it, and its clock stands still: what had expired by then is not
+ * shown, the rest stays. It starts unpositioned (not valid).
  *
  * Thread safety: one thread at a time; it may move between threads. Free it before firn_close().
  * Cost: it keeps the files and memtables it started with alive; refresh or free long-lived ones.
@@ -50,6 +51,9 @@ FIRN_API int firn_iter_valid(const firn_iter *it);
  * invalid. */
 FIRN_API firn_slice firn_iter_key(const firn_iter *it);
 FIRN_API firn_slice firn_iter_value(firn_iter *it);
+
+/* When the entry it stands on expires, in milliseconds since 1970; 0: never. */
+FIRN_API uint64_t firn_iter_expiry_ms(const firn_iter *it);
 
 /* OK, or what stopped it; or IO_ERROR where the large value it stands on lies in a file that failed
  * under the mapping while it was used (firn_value_check in db.h). */

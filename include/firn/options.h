@@ -143,6 +143,11 @@ typedef struct firn_write_options {
     size_t size;      /* sizeof(firn_write_options); 0 is accepted too */
     firn_choice sync; /* YES: durable before the call returns; NO: not waited for; DEFAULT: as the
                          database's durability says */
+
+    /* firn_put only: from then on the key counts as deleted, on the millisecond, for every reader
+       whose snapshot or iterator is not older. Give one of the two; 0: never. */
+    uint64_t expires_at_ms; /* milliseconds since 1970 */
+    uint64_t ttl_ms;        /* from now */
 } firn_write_options;
 
 #define FIRN_WRITE_OPTIONS_INIT FIRN_INIT_SIZED(firn_write_options)

@@ -1,7 +1,8 @@
 /* firn/snapshot.h - a moment of the database to read from.
  *
  * A snapshot is a sequence number in a registry: taking one costs next to nothing and pins no
- * memory by itself, but while it is held the versions it can see are kept on disk.
+ * memory by itself, but while it is held the versions it can see are kept on disk. Its clock stands
+ * still: values that had not expired when it was taken do not expire for who reads through it.
  *
  * Thread safety: any thread may read through a snapshot; release it once, when nobody does. */
 #ifndef FIRN_SNAPSHOT_H

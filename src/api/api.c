@@ -104,6 +104,8 @@ static status api_write_one(firn_db *db, firn_choice sync, op_kind kind, slice k
     batch_init(&batch);
     if (kind == OP_DELETE)
         TRY(batch_delete(&batch, KEYSPACE_DEFAULT_ID, key));
+    else if (kind == OP_SINGLE_DELETE)
+        TRY(batch_single_delete(&batch, KEYSPACE_DEFAULT_ID, key));
     else
         TRY(batch_put(&batch, KEYSPACE_DEFAULT_ID, key, value, false));
     batch_view view = batch_get_view(&batch);
@@ -115,6 +117,43 @@ out:
 
 #undef API_STACK_OP_BYTES
 
+/* An option that an older caller's struct does not have is as if not given. */
+static bool api_has_expiry(const firn_write_options *o) {
+    return o && (o->size == 0 || o->size > offsetof(firn_write_options, ttl_ms));
+}
+
+/* When a put with these options expires; 0: never. False: the options contradict each other. */
+static bool api_expiry(const firn_db *db, const firn_write_options *o, uint64_t *expiry_ms) {
+    *expiry_ms = 0;
+    if (!api_has_expiry(o))
+        return true;
+    *expiry_ms = o->expires_at_ms == FIRN_NONE ? 0 : o->expires_at_ms;
+    if (o->ttl_ms == 0 || o->ttl_ms == FIRN_NONE)
+        return true;
+    uint64_t now_ms = db_now_ms(db);
+    if (o->expires_at_ms != 0)
+        return false;
+    if (o->ttl_ms < UINT64_MAX - now_ms) /* else beyond all time */
+        *expiry_ms = now_ms + o->ttl_ms;
+    return true;
+}
+
+static status api_put_expiring(firn_db *db, firn_choice sync, const batch_expiring *put) {
+    status st = STATUS_OK;
+    firn_batch batch;
+    batch_init(&batch);
+    TRY(batch_put_expiring(&batch, KEYSPACE_DEFAULT_ID, put, false));
+    batch_view view = batch_get_view(&batch);
+    TRY(db_write(db, &view, sync));
+out:
+    batch_deinit(&batch);
+    return st;
+}
+
+FIRN_API uint64_t firn_now_ms(firn_db *db) {
+    return db ? db_now_ms(db) : 0;
+}
+
 FIRN_API firn_status firn_put(firn_db *db, const firn_write_options *options, firn_slice key,
                               firn_slice value) {
     firn_status code = api_check(db, db);
@@ -122,26 +161,41 @@ FIRN_API firn_status firn_put(firn_db *db, const firn_write_options *options, fi
         return code;
     if (!api_slice_is_good(key) || !api_slice_is_good(value))
         return api_argument_error("firn_put: a slice has a size and no data");
+    uint64_t expiry_ms;
+    if (!api_expiry(db, options, &expiry_ms))
+        return api_argument_error("firn_put: give expires_at_ms or ttl_ms, not both");
+    batch_expiring put = {api_slice(key), api_slice(value), expiry_ms};
     status st = batch_check_limits(key, value);
     if (status_is_ok(st))
-        st = api_write_one(db, api_sync(options), OP_PUT, api_slice(key), api_slice(value));
+        st = expiry_ms ? api_put_expiring(db, api_sync(options), &put)
+                       : api_write_one(db, api_sync(options), OP_PUT, put.key, put.value);
     if (status_is_ok(st))
         db_count_operation(db, OP_PUT);
     return st.code;
 }
 
-FIRN_API firn_status firn_delete(firn_db *db, const firn_write_options *options, firn_slice key) {
+static firn_status api_delete(firn_db *db, const firn_write_options *options, op_kind kind,
+                              firn_slice key) {
     firn_status code = api_check(db, db);
     if (code != FIRN_OK)
         return code;
     if (!api_slice_is_good(key))
-        return api_argument_error("firn_delete: a slice has a size and no data");
+        return api_argument_error("the key to delete has a size and no data");
     status st = batch_check_limits(key, slice_of("", 0));
     if (status_is_ok(st))
-        st = api_write_one(db, api_sync(options), OP_DELETE, api_slice(key), slice_of("", 0));
+        st = api_write_one(db, api_sync(options), kind, api_slice(key), slice_of("", 0));
     if (status_is_ok(st))
-        db_count_operation(db, OP_DELETE);
+        db_count_operation(db, kind);
     return st.code;
+}
+
+FIRN_API firn_status firn_delete(firn_db *db, const firn_write_options *options, firn_slice key) {
+    return api_delete(db, options, OP_DELETE, key);
+}
+
+FIRN_API firn_status firn_single_delete(firn_db *db, const firn_write_options *options,
+                                        firn_slice key) {
+    return api_delete(db, options, OP_SINGLE_DELETE, key);
 }
 
 FIRN_API firn_status firn_write(firn_db *db, const firn_write_options *options,
@@ -168,6 +222,7 @@ FIRN_API firn_status firn_get(firn_db *db, const firn_read_options *options, fir
         out->pin = NULL;
         out->unpin = NULL;
         out->owner = NULL;
+        out->expiry_ms = 0;
     }
     firn_status code = api_check(db, out);
     if (code != FIRN_OK)
@@ -194,7 +249,7 @@ FIRN_API firn_status firn_snapshot_new(firn_db *db, const firn_snapshot **out) {
     if (out)
         *out = NULL;
     firn_status code = api_check(db, out);
-    return code != FIRN_OK ? code : db_snapshot_new(db, out).code;
+    return code != FIRN_OK ? code : db_snapshot_new(db, NULL, out).code;
 }
 
 FIRN_API void firn_snapshot_release(firn_db *db, const firn_snapshot *snapshot) {

@@ -37,10 +37,24 @@ FIRN_API firn_status firn_batch_put(firn_batch *batch, firn_slice key, firn_slic
     return batch_put(batch, KEYSPACE_DEFAULT_ID, key, value, true).code;
 }
 
+FIRN_API firn_status firn_batch_put_expiring(firn_batch *batch, firn_slice key, firn_slice value,
+                                             uint64_t expires_at_ms) {
+    if (!batch_arguments_are_good(batch, key, value))
+        return FIRN_INVALID_ARGUMENT;
+    batch_expiring put = {key, value, expires_at_ms};
+    return batch_put_expiring(batch, KEYSPACE_DEFAULT_ID, &put, true).code;
+}
+
 FIRN_API firn_status firn_batch_delete(firn_batch *batch, firn_slice key) {
     if (!batch_arguments_are_good(batch, key, (firn_slice){0}))
         return FIRN_INVALID_ARGUMENT;
     return batch_delete(batch, KEYSPACE_DEFAULT_ID, key).code;
+}
+
+FIRN_API firn_status firn_batch_single_delete(firn_batch *batch, firn_slice key) {
+    if (!batch_arguments_are_good(batch, key, (firn_slice){0}))
+        return FIRN_INVALID_ARGUMENT;
+    return batch_single_delete(batch, KEYSPACE_DEFAULT_ID, key).code;
 }
 
 FIRN_API void firn_batch_clear(firn_batch *batch) {

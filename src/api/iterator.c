@@ -62,6 +62,10 @@ FIRN_API firn_slice firn_iter_value(firn_iter *it) {
     return db_iter_value(it);
 }
 
+FIRN_API uint64_t firn_iter_expiry_ms(const firn_iter *it) {
+    return db_iter_expiry_ms(it);
+}
+
 FIRN_API firn_status firn_iter_status(const firn_iter *it) {
     return db_iter_status(it).code;
 }

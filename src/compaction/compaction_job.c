@@ -101,20 +101,18 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
                                table_output *output) {
     status st = STATUS_OK;
     iter *in = NULL;
-    seqno *readers = NULL;
-    size_t reader_count;
+    snapshot_list readers = {0};
     compaction_context context = {.env = env, .plan = plan, .output = output};
     context.cut = output_cut_new(plan->version, plan->to_level, env->options->file_bytes);
     /* After the plan pinned its version: whoever reads later reads at these sequences or newer
      * ones. */
-    TRY(snapshot_registry_list(env->snapshots, &readers, &reader_count));
+    TRY(snapshot_registry_list(env->snapshots, &readers));
     TRY(compaction_open_inputs(env, plan, &in));
     entry_writer writer = {.output = output,
                            .order = plan->version->order,
                            .vfs = env->vfs,
                            .directory = env->directory,
-                           .readers = readers,
-                           .reader_count = reader_count,
+                           .readers = &readers,
                            .file_bytes = UINT64_MAX, /* output_cut knows better */
                            .is_bottom = compaction_is_bottom,
                            .should_cut = compaction_should_cut,
@@ -124,7 +122,7 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
     TRY(table_output_finish(output));
 out:
     iter_free(in);
-    memory_free(readers);
+    snapshot_list_deinit(&readers);
     return st;
 }
 

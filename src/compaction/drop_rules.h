@@ -7,27 +7,69 @@
  * not at all) and nothing below the output level can hold an older version. It still hides what is
  * older.
  *  3. Versions newer than every known reader's sequence are kept: a reader may still come between
- * them. Threads: pure; one object per job. */
+ * them.
+ *  4. A value that has expired on the clock of every reader that can see it is a delete: it is
+ * written as one, and rules 1 and 2 hold for it.
+ *  5. A single-delete waits for the next older version. A put of its stratum goes with it, for no
+ * older one is promised to exist; a delete of its stratum takes its place; another single-delete
+ * of its stratum is dropped. Otherwise it stays.
+ *
+ * Threads: pure; one object per job. */
 #ifndef FIRN_COMPACTION_DROP_RULES_H
 #define FIRN_COMPACTION_DROP_RULES_H
 
 #include "format/key.h"
 
+typedef enum drop_verdict {
+    DROP_KEEP,
+    DROP_AWAY,
+    DROP_TO_DELETE, /* write a delete with its sequence in its place */
+    DROP_HOLD       /* a single-delete: keep it back until `held` says what becomes of it */
+} drop_verdict;
+
+/* What becomes of the single-delete that was held back, once the next version was judged. */
+typedef enum drop_held {
+    DROP_HELD_WAITS, /* or there is none */
+    DROP_HELD_WRITE,
+    DROP_HELD_FORGET
+} drop_held;
+
 typedef struct drop_rules {
     const seqno *readers; /* ascending, at least one; the last is the newest visible sequence */
+    const uint64_t *clocks_ms; /* when each reads, ascending; NULL: nothing expires */
     size_t reader_count;
     size_t last_stratum; /* of the previous version of the same key; SIZE_MAX: none */
+    size_t held_stratum; /* of the single-delete that waits; SIZE_MAX: none */
 } drop_rules;
 
-static inline void drop_rules_init(drop_rules *r, const seqno *readers, size_t count) {
-    *r = (drop_rules){readers, count, SIZE_MAX};
+typedef struct drop_version {
+    seqno sequence;
+    op_kind kind;
+    uint64_t expiry_ms; /* 0: never */
+} drop_version;
+
+/* Whether nothing below the output can hold the key; asked only when it matters. */
+typedef struct drop_bottom {
+    bool (*ask)(void *context);
+    void *context;
+} drop_bottom;
+
+static inline void drop_rules_init(drop_rules *r, const seqno *readers, const uint64_t *clocks_ms,
+                                   size_t count) {
+    *r = (drop_rules){readers, clocks_ms, count, SIZE_MAX, SIZE_MAX};
 }
-/* Call before the first version of each user key. */
+/* Call before the first version of each user key; a single-delete that still waits is to be
+ * written. */
 static inline void drop_rules_next_key(drop_rules *r) {
     r->last_stratum = SIZE_MAX;
+    r->held_stratum = SIZE_MAX;
 }
-/* Whether this version, the next older one of the key, may be left out. `bottom` (asked only for
- * deletes) says that nothing below the output can hold the key. */
-FIRN_INTERNAL bool drop_rules_may_drop(drop_rules *r, seqno sequence, op_kind kind,
-                                       bool (*bottom)(void *context), void *context);
+/* Index of the first reader that sees `sequence`; reader_count if none does yet. */
+FIRN_INTERNAL size_t drop_rules_stratum(const drop_rules *r, seqno sequence);
+/* What becomes of this version, the next older one of the key. */
+FIRN_INTERNAL drop_verdict drop_rules_judge(drop_rules *r, const drop_version *v,
+                                            const drop_bottom *bottom, drop_held *held);
+/* The same for a version that was judged DROP_KEEP and shall be removed nevertheless. */
+FIRN_INTERNAL drop_verdict drop_rules_remove(const drop_rules *r, seqno sequence,
+                                             const drop_bottom *bottom);
 #endif

@@ -1,5 +1,6 @@
 #include "compaction/entry_writer.h"
 
+#include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "table/table.h"
 #include "util/buf.h"
@@ -51,8 +52,12 @@ out:
 typedef struct entry_cursor {
     entry_writer *writer;
     drop_rules rules;
+    drop_bottom bottom;
     buf user_key; /* of the entry before */
     bool has_user_key;
+    buf deleted;   /* scratch: the key of a value that became a delete */
+    buf held;      /* the key of a single-delete that waits for the version behind it */
+    bool has_held; /* counted as dropped until it is written */
 } entry_cursor;
 
 static bool entry_cursor_is_bottom(void *context) {
@@ -60,53 +65,112 @@ static bool entry_cursor_is_bottom(void *context) {
     return c->writer->is_bottom(c->writer->context, user_key_of(buf_slice(&c->user_key)));
 }
 
+static status entry_cursor_add_delete(entry_cursor *c, slice key) {
+    status st = STATUS_OK;
+    table_builder *builder;
+    TRY(table_output_builder(c->writer->output, &builder));
+    TRY(table_builder_add(builder, (internal_key){key}, slice_of("", 0)));
+out:
+    return st;
+}
+
+/* Before anything behind it is written, and before the table is cut. */
+static status entry_cursor_write_held(entry_cursor *c) {
+    if (!c->has_held)
+        return STATUS_OK;
+    c->has_held = false;
+    c->writer->entries_dropped--;
+    return entry_cursor_add_delete(c, buf_slice(&c->held));
+}
+
+static status entry_cursor_hold(entry_cursor *c, internal_key key) {
+    buf_clear(&c->held);
+    buf_append_slice(&c->held, key.s);
+    c->has_held = true;
+    c->writer->entries_dropped++;
+    return buf_status(&c->held);
+}
+
 /* Moves on to the entry's user key; cuts the table in front of a new one where that is due. */
 static status entry_cursor_enter_key(entry_cursor *c, internal_key key) {
+    status st = STATUS_OK;
     entry_writer *w = c->writer;
     slice user = internal_key_user(key).s;
     if (c->has_user_key && slice_equal(user, buf_slice(&c->user_key)))
         return STATUS_OK;
+    TRY(entry_cursor_write_held(c));
     buf_clear(&c->user_key);
     buf_append_slice(&c->user_key, user);
     c->has_user_key = true;
     drop_rules_next_key(&c->rules);
-    status st = buf_status(&c->user_key);
-    if (!status_is_ok(st))
-        return st;
+    TRY(buf_status(&c->user_key));
     /* Versions of one key never stand in two tables of a level: reads look into one only. */
     bool cut = w->should_cut && w->should_cut(w->context, key);
     if (table_output_is_open(w->output) &&
         (cut || table_builder_file_bytes(w->output->builder) >= w->file_bytes))
-        st = table_output_cut(w->output);
+        TRY(table_output_cut(w->output));
+out:
+    return st;
+}
+
+/* A value that is a delete to every reader is written as one. */
+static status entry_cursor_add_as_delete(entry_cursor *c, internal_key key) {
+    buf_clear(&c->deleted);
+    internal_key_append(&c->deleted, internal_key_user(key), internal_key_sequence(key), OP_DELETE);
+    status st = buf_status(&c->deleted);
+    return status_is_ok(st) ? entry_cursor_add_delete(c, buf_slice(&c->deleted)) : st;
+}
+
+static status entry_cursor_add(entry_cursor *c, const iter *in, op_kind kind) {
+    status st = STATUS_OK;
+    table_builder *builder;
+    TRY(table_output_builder(c->writer->output, &builder));
+    if (UNLIKELY(kind == OP_PUT_LARGE))
+        TRY(entry_add_large(c->writer, builder, in));
+    else
+        TRY(table_builder_add(builder, iter_key(in), iter_value(in)));
+out:
     return st;
 }
 
 static status entry_cursor_take(entry_cursor *c, const iter *in) {
     status st = STATUS_OK;
-    entry_writer *w = c->writer;
-    table_builder *builder;
     internal_key key = iter_key(in);
     uint64_t trailer = internal_key_trailer(key);
-    op_kind kind = (op_kind)(trailer & 0xff);
-    w->entries_read++;
+    drop_version version = {trailer >> 8, (op_kind)(trailer & 0xff), 0};
+    drop_held held;
+    if (UNLIKELY(version.kind != OP_PUT))
+        version.expiry_ms = expiry_of_version(version.kind, iter_value(in));
+    c->writer->entries_read++;
     TRY(entry_cursor_enter_key(c, key));
-    if (drop_rules_may_drop(&c->rules, trailer >> 8, kind, entry_cursor_is_bottom, c)) {
-        w->entries_dropped++;
-        goto out;
+    drop_verdict verdict = drop_rules_judge(&c->rules, &version, &c->bottom, &held);
+    if (UNLIKELY(held == DROP_HELD_WRITE))
+        TRY(entry_cursor_write_held(c));
+    else if (UNLIKELY(held == DROP_HELD_FORGET))
+        c->has_held = false;
+    switch (verdict) {
+    case DROP_KEEP:
+        TRY(entry_cursor_add(c, in, version.kind));
+        break;
+    case DROP_AWAY:
+        c->writer->entries_dropped++;
+        break;
+    case DROP_TO_DELETE:
+        TRY(entry_cursor_add_as_delete(c, key));
+        break;
+    case DROP_HOLD:
+        TRY(entry_cursor_hold(c, key));
+        break;
     }
-    TRY(table_output_builder(w->output, &builder));
-    if (UNLIKELY(kind == OP_PUT_LARGE))
-        TRY(entry_add_large(w, builder, in));
-    else
-        TRY(table_builder_add(builder, key, iter_value(in)));
 out:
     return st;
 }
 
 FIRN_INTERNAL status entry_writer_run(entry_writer *w, iter *in) {
     status st = STATUS_OK;
-    entry_cursor c = {.writer = w};
-    drop_rules_init(&c.rules, w->readers, w->reader_count);
+    const snapshot_list *readers = w->readers;
+    entry_cursor c = {.writer = w, .bottom = {entry_cursor_is_bottom, &c}};
+    drop_rules_init(&c.rules, readers->sequences, readers->clocks_ms, readers->count);
     for (iter_seek_first(in); iter_valid(in); iter_next(in)) {
         TRY(entry_cursor_take(&c, in));
         if (w->entries_read % ENTRY_CANCEL_INTERVAL == 0 && w->cancelled(w->context)) {
@@ -115,8 +179,11 @@ FIRN_INTERNAL status entry_writer_run(entry_writer *w, iter *in) {
         }
     }
     TRY(in->st);
+    TRY(entry_cursor_write_held(&c));
 out:
     buf_deinit(&c.user_key);
+    buf_deinit(&c.deleted);
+    buf_deinit(&c.held);
     return st;
 }
 

@@ -9,14 +9,14 @@
 #include "compaction/drop_rules.h"
 #include "compaction/table_output.h"
 #include "iter/iter.h"
+#include "version/snapshot_registry.h"
 
 typedef struct entry_writer {
     table_output *output;
     key_order order;
     const firn_vfs *vfs;
     const char *directory;
-    const seqno *readers; /* for the drop rules */
-    size_t reader_count;
+    const snapshot_list *readers; /* for the drop rules */
     uint64_t file_bytes; /* cut tables of this size at the next user key; UINT64_MAX: never */
     /* Whether nothing below the output can hold this key; called with ascending keys. */
     bool (*is_bottom)(void *context, user_key key);

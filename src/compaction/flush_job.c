@@ -20,16 +20,14 @@ static status flush_write_table(const job_env *env, const flushed_memtable *flus
                                 key_order order, table_output *output) {
     status st = STATUS_OK;
     iter *in = NULL;
-    seqno *readers = NULL;
-    size_t reader_count;
-    TRY(snapshot_registry_list(env->snapshots, &readers, &reader_count));
+    snapshot_list readers = {0};
+    TRY(snapshot_registry_list(env->snapshots, &readers));
     TRY(memtable_iter_new(flushed->table, &in));
     entry_writer writer = {.output = output,
                            .order = order,
                            .vfs = env->vfs,
                            .directory = env->directory,
-                           .readers = readers,
-                           .reader_count = reader_count,
+                           .readers = &readers,
                            .file_bytes = UINT64_MAX,
                            .is_bottom = flush_is_bottom,
                            .cancelled = flush_is_cancelled,
@@ -38,7 +36,7 @@ static status flush_write_table(const job_env *env, const flushed_memtable *flus
     TRY(table_output_finish(output));
 out:
     iter_free(in);
-    memory_free(readers);
+    snapshot_list_deinit(&readers);
     return st;
 }
 

@@ -165,9 +165,13 @@ static bool picker_in_manual_range(const version *v, const table_meta *t,
                                    user_key_of(range->upper)) < 0);
 }
 
-/* Whether rewriting the table on the last level may leave something out. */
+/* Whether merging the table, alone on the last level even, may leave something out. */
+static bool picker_may_shrink(const table_meta *t) {
+    return t->deletes || t->hidden_versions || t->range_tombstones || t->min_expiry;
+}
+
 static bool picker_has_garbage(const table_meta *t, const manual_range *range) {
-    return (t->deletes || t->hidden_versions) && t->where.number < range->first_new_number;
+    return picker_may_shrink(t) && t->where.number < range->first_new_number;
 }
 
 static table_meta *picker_first_in_range(const version *v, uint32_t level,
@@ -202,7 +206,7 @@ FIRN_INTERNAL status picker_pick_manual(const picker_view *view, const manual_ra
             return st;
         *found = out->version != NULL;
         /* A move would keep what deletes left behind. */
-        if (*found && (t->deletes || t->hidden_versions || level == 0))
+        if (*found && (picker_may_shrink(t) || level == 0))
             out->kind = PLAN_MERGE;
     }
     return st;

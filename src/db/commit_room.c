@@ -136,7 +136,7 @@ FIRN_INTERNAL bool commit_only_deletes(const batch_view *batch) {
     slice ops = batch->ops;
     batch_op op;
     while (batch_op_decode(&ops, &op)) {
-        if (op.kind != OP_DELETE)
+        if (!op_kind_is_delete(op.kind))
             return false;
     }
     return true;

@@ -24,6 +24,8 @@ FIRN_INTERNAL NODISCARD status db_refresh(firn_db *db);
 FIRN_INTERNAL bool db_belongs_to_this_process(const firn_db *db);
 
 /* --- writing (commit.c) --- */
+/* The time that expiry is judged by. */
+FIRN_INTERNAL uint64_t db_now_ms(const firn_db *db);
 FIRN_INTERNAL NODISCARD status db_write(firn_db *db, const batch_view *batch, firn_choice sync);
 FIRN_INTERNAL NODISCARD status db_sync(firn_db *db);
 /* For the statistics: a single put or delete. */
@@ -36,7 +38,9 @@ FIRN_INTERNAL status db_value_check(const firn_value *value);
 FIRN_INTERNAL void db_value_release(firn_value *value);
 FIRN_INTERNAL NODISCARD status db_iter_new(firn_db *db, uint32_t keyspace,
                                            const firn_read_options *options, firn_iter **out);
-FIRN_INTERNAL NODISCARD status db_snapshot_new(firn_db *db, const firn_snapshot **out);
+/* `label` may be NULL: who holds it, for the ledger. */
+FIRN_INTERNAL NODISCARD status db_snapshot_new(firn_db *db, const char *label,
+                                               const firn_snapshot **out);
 FIRN_INTERNAL uint64_t db_snapshot_sequence(const firn_snapshot *snapshot);
 FIRN_INTERNAL void db_snapshot_release(firn_db *db, const firn_snapshot *snapshot);
 
@@ -52,6 +56,8 @@ FIRN_INTERNAL void db_iter_prev(firn_iter *it);
 FIRN_INTERNAL bool db_iter_valid(const firn_iter *it);
 FIRN_INTERNAL slice db_iter_key(const firn_iter *it);
 FIRN_INTERNAL slice db_iter_value(firn_iter *it);
+/* When the current value expires; 0: never. */
+FIRN_INTERNAL uint64_t db_iter_expiry_ms(const firn_iter *it);
 FIRN_INTERNAL status db_iter_status(const firn_iter *it);
 
 /* --- maintenance (background.c, maintenance.c) --- */

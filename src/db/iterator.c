@@ -9,6 +9,7 @@
  * stand in the run before. */
 #include "compaction/level_iter.h"
 #include "db/db_internal.h"
+#include "format/expiry.h"
 #include "iter/merging_iter.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
@@ -34,6 +35,7 @@ struct firn_iter {
     buf prefix_end; /* what `upper` points to in prefix mode */
     read_view *view;
     seqno sequence;
+    uint64_t clock_ms; /* what has expired by then is not shown */
     iter *merged;
 
     status st;
@@ -100,6 +102,7 @@ static status cursor_pin_view(firn_iter *it) {
     /* acquire: pairs with the commit leader's release; after the view, as in db_get. */
     it->sequence = it->snapshot ? it->snapshot->sequence
                                 : atomic_u64_load(&it->db->visible, memory_order_acquire);
+    it->clock_ms = it->snapshot ? it->snapshot->created_ms : time_wall_ms(it->db->config.clock);
     return cursor_open_merged(it);
 }
 
@@ -367,8 +370,9 @@ static void cursor_find_forward(firn_iter *it, slice skip) {
                 cursor_end(it, STATUS_OK);
                 return;
             }
-            if ((trailer & 0xff) != OP_DELETE) {
-                cursor_show_forward(it, (op_kind)(trailer & 0xff));
+            op_kind kind = (op_kind)(trailer & 0xff);
+            if (!expiry_hides_version(kind, iter_value(m), it->clock_ms)) {
+                cursor_show_forward(it, kind);
                 return;
             }
             it->skipped++;
@@ -391,7 +395,7 @@ static bool cursor_save_entry(firn_iter *it, op_kind kind) {
     buf_append_slice(&it->value, value);
     table_unref(it->origin);
     it->origin = NULL;
-    it->kind = kind;
+    it->kind = expiry_hides_version(kind, buf_slice(&it->value), it->clock_ms) ? OP_DELETE : kind;
     if (kind == OP_PUT_LARGE && (it->origin = iter_origin(it->merged)) != NULL)
         table_ref(it->origin);
     if (LIKELY(!it->key.out_of_memory && !it->value.out_of_memory)) {
@@ -649,7 +653,11 @@ FIRN_INTERNAL slice db_iter_value(firn_iter *it) {
         return SLICE_UNSET;
     if (UNLIKELY(it->kind == OP_PUT_LARGE))
         return cursor_large_value(it);
-    return slice_of(it->at->value, it->at->value_bytes);
+    return expiry_strip(it->kind, slice_of(it->at->value, it->at->value_bytes));
+}
+
+FIRN_INTERNAL uint64_t db_iter_expiry_ms(const firn_iter *it) {
+    return it->at ? expiry_of_version(it->kind, slice_of(it->at->value, it->at->value_bytes)) : 0;
 }
 
 FIRN_INTERNAL status db_iter_status(const firn_iter *it) {

@@ -122,7 +122,7 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
     db->process = process_id();
     db->grave = (graveyard){.wake = background_wake, .context = db};
     epoch_init(&db->readers);
-    snapshot_registry_init(&db->snapshots, &db->visible);
+    snapshot_registry_init(&db->snapshots, &db->visible, db->config.clock);
     mutex_init(&db->refreshing);
     mutex_init(&db->refresh_guard);
     commit_queue_init(&db->commit.queue);

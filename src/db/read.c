@@ -2,6 +2,7 @@
  * level. The first version found with a sequence the reader may see is the answer, for newer ones
  * lie in front of older. */
 #include "db/db_internal.h"
+#include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 #include "util/hash.h"
@@ -144,6 +145,14 @@ static status read_search_run(read_search *s) {
     return s->found.found ? STATUS_OK : read_from_tables(s);
 }
 
+/* Whether what was found shows no value: a delete, or expired. A snapshot's clock stands still. */
+static bool read_has_expired(const read_search *s, const firn_snapshot *snapshot) {
+    if (LIKELY(s->found.kind == OP_PUT))
+        return false;
+    uint64_t now_ms = snapshot ? snapshot->created_ms : time_wall_ms(s->db->config.clock);
+    return expiry_hides_version(s->found.kind, s->found.value, now_ms);
+}
+
 /* --- the value --- */
 
 FIRN_INTERNAL status db_large_map(firn_db *db, table *origin, slice encoded, slice *value,
@@ -188,7 +197,8 @@ static status read_value_copy(firn_db *db, firn_value *out, slice value) {
 /* Memtable values are copied (a pin would hold the whole memtable), larger ones of tables pin their
  * block. */
 static status read_value_out(read_search *s, firn_value *out) {
-    slice value = s->found.value;
+    slice value = expiry_strip(s->found.kind, s->found.value);
+    out->expiry_ms = expiry_of_version(s->found.kind, s->found.value);
     if (s->found.kind == OP_PUT_LARGE) {
         void *pin;
         void (*unpin)(void *pin);
@@ -211,6 +221,7 @@ static void read_value_clear(firn_value *out) {
     out->pin = NULL;
     out->unpin = NULL;
     out->owner = NULL;
+    out->expiry_ms = 0;
 }
 
 FIRN_INTERNAL status db_value_check(const firn_value *value) {
@@ -246,7 +257,7 @@ FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_o
     TRY(seek_key_init(&seek, user_key_of(key), sequence));
     s.seek = seek.key;
     TRY(read_search_run(&s));
-    if (!s.found.found || s.found.kind == OP_DELETE) {
+    if (!s.found.found || read_has_expired(&s, options ? options->snapshot : NULL)) {
         st = status_of(FIRN_NOT_FOUND, "key");
         goto out;
     }
@@ -264,11 +275,11 @@ out:
 
 /* The writer beside a read-only database knows nothing of its snapshots and drops the versions they
  * see: such a snapshot keeps the state it was taken in. */
-FIRN_INTERNAL status db_snapshot_new(firn_db *db, const firn_snapshot **out) {
+FIRN_INTERNAL status db_snapshot_new(firn_db *db, const char *label, const firn_snapshot **out) {
     struct firn_snapshot *s;
     if (db->config.read_only)
         mutex_lock(&db->refresh_guard);
-    status st = snapshot_take(&db->snapshots, time_wall_ms(db->config.clock), &s);
+    status st = snapshot_take(&db->snapshots, label, &s);
     if (db->config.read_only && status_is_ok(st)) {
         s->state = db->versions;
         version_set_ref(s->state);
@@ -283,6 +294,10 @@ FIRN_INTERNAL void db_snapshot_release(firn_db *db, const firn_snapshot *snapsho
     version_set *state = snapshot->state;
     snapshot_drop(&db->snapshots, snapshot);
     version_set_unref(state);
+}
+
+FIRN_INTERNAL uint64_t db_now_ms(const firn_db *db) {
+    return time_wall_ms(db->config.clock);
 }
 
 FIRN_INTERNAL uint64_t db_snapshot_sequence(const firn_snapshot *snapshot) {

@@ -137,14 +137,15 @@ static bool repair_never_bottom(void *context, user_key key) {
 
 FIRN_INTERNAL status repair_write_sorted(repair *r, iter *in, key_order order, uint64_t file_bytes,
                                          table_output *output) {
-    /* One reader who sees everything: of each key the newest version stays. */
-    static const seqno everything = SEQNO_MAX;
+    /* One reader who sees everything: of each key the newest version stays. No clock: nothing
+     * expires here. */
+    seqno everything = SEQNO_MAX;
+    const snapshot_list readers = {.sequences = &everything, .count = 1};
     entry_writer writer = {.output = output,
                            .order = order,
                            .vfs = r->config->vfs,
                            .directory = r->directory,
-                           .readers = &everything,
-                           .reader_count = 1,
+                           .readers = &readers,
                            .file_bytes = file_bytes,
                            .is_bottom = repair_never_bottom,
                            .cancelled = repair_never};

@@ -118,7 +118,7 @@ static void stats_fill_waits(const write_waits *waits, firn_stats *s) {
 }
 
 FIRN_INTERNAL void db_count_operation(firn_db *db, op_kind kind) {
-    counters_add(&db->counters, kind == OP_DELETE ? COUNT_DELETES : COUNT_PUTS, 1);
+    counters_add(&db->counters, op_kind_is_delete(kind) ? COUNT_DELETES : COUNT_PUTS, 1);
 }
 
 FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out) {

@@ -1,5 +1,6 @@
 #include "format/batch.h"
 
+#include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 
@@ -49,23 +50,31 @@ FIRN_INTERNAL size_t batch_op_bytes(uint32_t keyspace, slice key, slice value) {
            key.size + value.size;
 }
 
+/* All of an operation but its value. */
+static uint8_t *batch_head_encode(uint8_t *p, const batch_op *op, size_t value_bytes) {
+    DCHECK(op->key.s.size <= KEY_BYTES_MAX && value_bytes < LARGE_VALUE_BYTES);
+    DCHECK(op->kind != OP_SEEK);
+    *p++ = (uint8_t)op->kind;
+    p = encode_varint32(p, op->keyspace);
+    p = encode_varint32(p, (uint32_t)op->key.s.size);
+    p = encode_varint32(p, (uint32_t)value_bytes);
+    slice_copy_to(op->key.s, p);
+    return p + op->key.s.size;
+}
+
 FIRN_INTERNAL uint8_t *batch_op_encode(uint8_t *p, op_kind kind, uint32_t keyspace, slice key,
                                        slice value) {
-    DCHECK(key.size <= KEY_BYTES_MAX && value.size < LARGE_VALUE_BYTES);
-    DCHECK(kind != OP_SEEK);
-    *p++ = (uint8_t)kind;
-    p = encode_varint32(p, keyspace);
-    p = encode_varint32(p, (uint32_t)key.size);
-    p = encode_varint32(p, (uint32_t)value.size);
-    slice_copy_to(key, p);
-    p += key.size;
+    batch_op op = {kind, keyspace, user_key_of(key), value};
+    p = batch_head_encode(p, &op, value.size);
     slice_copy_to(value, p);
     return p + value.size;
 }
 
-/* Appends one operation that adds `extent_bytes` to the log beside itself. */
-static status batch_append(firn_batch *b, const batch_op *op, uint64_t extent_bytes) {
-    size_t op_bytes = batch_op_bytes(op->keyspace, op->key.s, op->value);
+/* Appends one operation that adds `extent_bytes` to the log beside itself. `lead` stands in front
+ * of the value and counts as part of it. */
+static status batch_append(firn_batch *b, const batch_op *op, slice lead, uint64_t extent_bytes) {
+    size_t value_bytes = lead.size + op->value.size;
+    size_t op_bytes = batch_op_bytes(op->keyspace, op->key.s, slice_of(NULL, value_bytes));
     uint64_t bytes = b->bytes + op_bytes + extent_bytes;
     if (UNLIKELY(bytes > BATCH_BYTES_MAX))
         return error_status(FIRN_TOO_LARGE,
@@ -78,9 +87,10 @@ static status batch_append(firn_batch *b, const batch_op *op, uint64_t extent_by
         b->ops.out_of_memory = false;
         return error_status(FIRN_NO_MEMORY, "no memory to add %zu bytes to a batch", op_bytes);
     }
-    uint8_t *end = batch_op_encode(p, op->kind, op->keyspace, op->key.s, op->value);
-    DCHECK(end == p + op_bytes);
-    (void)end;
+    uint8_t *end = batch_head_encode(p, op, value_bytes);
+    slice_copy_to(lead, end);
+    slice_copy_to(op->value, end + lead.size);
+    DCHECK(end + value_bytes == p + op_bytes);
     b->ops.size += op_bytes;
     b->bytes = bytes;
     b->count++;
@@ -100,13 +110,18 @@ static status batch_reserve_large(firn_batch *b) {
     return STATUS_OK;
 }
 
-static status batch_put_large(firn_batch *b, uint32_t keyspace, slice key, slice value, bool copy) {
+static status batch_put_large(firn_batch *b, uint32_t keyspace, const batch_expiring *put,
+                              bool copy) {
     status st = STATUS_OK;
     void *copied = NULL;
+    slice value = put->value;
     uint8_t ref_bytes[LARGE_REF_BYTES_MAX];
-    large_ref ref = {.place = LARGE_IN_LOG, .bytes = value.size};
+    large_ref ref = {.place = LARGE_IN_LOG,
+                     .bytes = value.size,
+                     .has_expiry = put->expiry_ms != 0,
+                     .expiry_ms = put->expiry_ms};
     uint8_t *ref_end = large_ref_encode(&ref, ref_bytes);
-    batch_op op = {OP_PUT_LARGE, keyspace, user_key_of(key),
+    batch_op op = {OP_PUT_LARGE, keyspace, user_key_of(put->key),
                    slice_of(ref_bytes, (size_t)(ref_end - ref_bytes))};
 
     TRY(batch_reserve_large(b));
@@ -115,7 +130,7 @@ static status batch_put_large(firn_batch *b, uint32_t keyspace, slice key, slice
         if (!copied)
             TRY(error_status(FIRN_NO_MEMORY, "no memory to copy a value of %zu bytes", value.size));
     }
-    TRY(batch_append(b, &op, extent_disk_bytes(value.size)));
+    TRY(batch_append(b, &op, slice_of("", 0), extent_disk_bytes(value.size)));
     b->large[b->large_count++] = (batch_large){
         .ref_offset = b->ops.size - op.value.size,
         .value = slice_of(copied ? copied : (const void *)value.data, value.size),
@@ -127,27 +142,53 @@ out:
     return st;
 }
 
+FIRN_INTERNAL status batch_put_expiring(firn_batch *b, uint32_t keyspace, const batch_expiring *put,
+                                        bool copy_large) {
+    status st = STATUS_OK;
+    uint8_t lead[EXPIRY_BYTES];
+    batch_expiring p = *put;
+    size_t lead_bytes = 0;
+    if (p.expiry_ms == EXPIRY_NEVER)
+        p.expiry_ms = 0;
+    if (p.expiry_ms) {
+        encode_fixed64(lead, p.expiry_ms);
+        lead_bytes = sizeof lead;
+    }
+    TRY(batch_check_limits(p.key, p.value));
+    if (UNLIKELY(p.value.size + lead_bytes >= LARGE_VALUE_BYTES)) {
+        TRY(batch_put_large(b, keyspace, &p, copy_large));
+    } else {
+        batch_op op = {p.expiry_ms ? OP_PUT_EXPIRY : OP_PUT, keyspace, user_key_of(p.key), p.value};
+        TRY(batch_append(b, &op, slice_of(lead, lead_bytes), 0));
+    }
+    b->user_bytes += p.key.size + p.value.size;
+out:
+    return st;
+}
+
 FIRN_INTERNAL status batch_put(firn_batch *b, uint32_t keyspace, slice key, slice value,
                                bool copy_large) {
+    return batch_put_expiring(b, keyspace, &(batch_expiring){.key = key, .value = value},
+                              copy_large);
+}
+
+static status batch_add_delete(firn_batch *b, op_kind kind, uint32_t keyspace, slice key) {
     status st = STATUS_OK;
-    TRY(batch_check_limits(key, value));
-    if (UNLIKELY(value.size >= LARGE_VALUE_BYTES))
-        TRY(batch_put_large(b, keyspace, key, value, copy_large));
-    else
-        TRY(batch_append(b, &(batch_op){OP_PUT, keyspace, user_key_of(key), value}, 0));
-    b->user_bytes += key.size + value.size;
+    slice none = slice_of("", 0);
+    batch_op op = {kind, keyspace, user_key_of(key), none};
+    TRY(batch_check_limits(key, none));
+    TRY(batch_append(b, &op, none, 0));
+    b->user_bytes += key.size;
 out:
     return st;
 }
 
 FIRN_INTERNAL status batch_delete(firn_batch *b, uint32_t keyspace, slice key) {
-    status st = STATUS_OK;
-    batch_op op = {OP_DELETE, keyspace, user_key_of(key), slice_of("", 0)};
-    TRY(batch_check_limits(key, op.value));
-    TRY(batch_append(b, &op, 0));
-    b->user_bytes += key.size;
-out:
-    return st;
+    return batch_add_delete(b, OP_DELETE, keyspace, key);
+}
+
+FIRN_INTERNAL status batch_single_delete(firn_batch *b, uint32_t keyspace, slice key) {
+    return batch_add_delete(b, OP_SINGLE_DELETE, keyspace, key);
 }
 
 FIRN_INTERNAL batch_view batch_get_view(const firn_batch *b) {
@@ -170,6 +211,8 @@ static bool batch_value_is_valid(op_kind kind, slice value) {
         return value.size == 0;
     case OP_PUT:
         return value.size < LARGE_VALUE_BYTES;
+    case OP_PUT_EXPIRY:
+        return value.size >= EXPIRY_BYTES && value.size < LARGE_VALUE_BYTES;
     case OP_PUT_LARGE:
         return large_ref_decode(value, &ref) && ref.place == LARGE_IN_LOG;
     default:

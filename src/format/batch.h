@@ -53,7 +53,16 @@ FIRN_INTERNAL void batch_clear(firn_batch *b);
  * values are copied when `copy_large`, else borrowed. */
 FIRN_INTERNAL NODISCARD status batch_put(firn_batch *b, uint32_t keyspace, slice key, slice value,
                                          bool copy_large);
+/* The same for a value that counts as deleted from `expiry_ms` on; 0 or EXPIRY_NEVER: never. */
+typedef struct batch_expiring {
+    slice key, value;
+    uint64_t expiry_ms;
+} batch_expiring;
+FIRN_INTERNAL NODISCARD status batch_put_expiring(firn_batch *b, uint32_t keyspace,
+                                                  const batch_expiring *put, bool copy_large);
 FIRN_INTERNAL NODISCARD status batch_delete(firn_batch *b, uint32_t keyspace, slice key);
+/* For a key that was put once since it was last deleted; see firn_single_delete(). */
+FIRN_INTERNAL NODISCARD status batch_single_delete(firn_batch *b, uint32_t keyspace, slice key);
 FIRN_INTERNAL batch_view batch_get_view(const firn_batch *b);
 
 /* For single operations without a heap: bytes an operation takes, and its encoding. The value must

@@ -40,7 +40,15 @@ typedef enum op_kind {
 
 /* Whether this build reads and writes operations of that kind. */
 static inline bool op_kind_is_supported(uint8_t kind) {
+    return kind <= OP_PUT_LARGE && kind != OP_MERGE && kind != OP_RANGE_DELETE;
+}
+/* Whether it has been there from the first format on; tables with others have a newer one. */
+static inline bool op_kind_is_first_format(uint8_t kind) {
     return kind == OP_DELETE || kind == OP_PUT || kind == OP_PUT_LARGE;
+}
+/* Kinds that hide a key without a value of their own. */
+static inline bool op_kind_is_delete(op_kind kind) {
+    return kind == OP_DELETE || kind == OP_SINGLE_DELETE;
 }
 
 typedef struct user_key {

@@ -136,7 +136,7 @@ FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, use
     memtable_note_sequence(m, sequence);
     /* relaxed, all three: statistics, as above. */
     (void)atomic_u64_add(&m->entries, 1, memory_order_relaxed);
-    if (kind == OP_DELETE)
+    if (op_kind_is_delete(kind))
         (void)atomic_u64_add(&m->deletes, 1, memory_order_relaxed);
     if (kind == OP_PUT_LARGE)
         (void)atomic_u64_add(&m->large_bytes, large.bytes, memory_order_relaxed);

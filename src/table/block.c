@@ -1,5 +1,6 @@
 #include "table/block.h"
 
+#include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 
@@ -72,6 +73,16 @@ static COLD status block_kind_unsupported(block_place at, uint8_t kind) {
                         at.path, (unsigned long long)at.offset, kind);
 }
 
+/* For the kinds that came later than the first format: whether this build knows it, whether it may
+ * stand in a data block, and whether its value is long enough. */
+static COLD status block_check_kind(block_place at, uint8_t kind, uint32_t value_bytes) {
+    if (!op_kind_is_supported(kind))
+        return block_kind_unsupported(at, kind);
+    if (kind == OP_RANGE_DELETE || (kind == OP_PUT_EXPIRY && value_bytes < EXPIRY_BYTES))
+        return block_malformed(at);
+    return STATUS_OK;
+}
+
 /* The whole key at a restart point; false when there is none. */
 static bool block_restart_key(const block_view *view, uint32_t restart, internal_key *out,
                               const uint8_t **position) {
@@ -124,8 +135,11 @@ FIRN_INTERNAL bool block_piece_around(const block_view *view, key_order order, i
 
 static status block_hit_set(block_hit *out, block_place at, uint64_t trailer,
                             const block_entry *e) {
-    if (UNLIKELY(!op_kind_is_supported((uint8_t)trailer)))
-        return block_kind_unsupported(at, (uint8_t)trailer);
+    if (UNLIKELY(!op_kind_is_first_format((uint8_t)trailer))) {
+        status st = block_check_kind(at, (uint8_t)trailer, e->value_bytes);
+        if (!status_is_ok(st))
+            return st;
+    }
     *out = (block_hit){true, trailer, slice_of(e->suffix + e->unshared, e->value_bytes)};
     return STATUS_OK;
 }
@@ -352,8 +366,11 @@ FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, bl
             base_bytes = key_bytes;
         }
         uint8_t kind = key[key_bytes - KEY_TRAILER_BYTES];
-        if (UNLIKELY(!op_kind_is_supported(kind)))
-            return block_kind_unsupported(at, kind);
+        if (UNLIKELY(!op_kind_is_first_format(kind))) {
+            status st = block_check_kind(at, kind, e.value_bytes);
+            if (!status_is_ok(st))
+                return st;
+        }
         plain &= kind == OP_PUT && !block_entry_repeats(&e, previous, previous_bytes);
         run->entries[count++] = (iter_entry){key, e.suffix + e.unshared, key_bytes, e.value_bytes};
         previous = key;

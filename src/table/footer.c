@@ -37,7 +37,7 @@ FIRN_INTERNAL void table_footer_encode(const table_footer *footer,
     memcpy(out + TABLE_FOOTER_IDENTITY, footer->identity, sizeof footer->identity);
     encode_fixed32(out + TABLE_FOOTER_INDEX_KIND, TABLE_INDEX_ONE_BLOCK);
     encode_fixed32(out + TABLE_FOOTER_FLAGS, 0);
-    encode_fixed32(out + TABLE_FOOTER_FORMAT, TABLE_FORMAT);
+    encode_fixed32(out + TABLE_FOOTER_FORMAT, footer->format);
     memcpy(out + TABLE_FOOTER_MAGIC, table_magic, sizeof table_magic);
     encode_fixed32(out + TABLE_FOOTER_CRC, table_footer_crc(out));
 }
@@ -54,7 +54,8 @@ FIRN_INTERNAL status table_footer_decode(const uint8_t in[TABLE_FOOTER_BYTES], b
         return error_status(FIRN_NOT_SUPPORTED,
                             "%s: table format %" PRIu32 " is newer than this build's %d", at.path,
                             format, TABLE_FORMAT);
-    if (format != TABLE_FORMAT || decode_fixed32(in + TABLE_FOOTER_CRC) != table_footer_crc(in))
+    if (format < TABLE_FORMAT_FIRST ||
+        decode_fixed32(in + TABLE_FOOTER_CRC) != table_footer_crc(in))
         return error_corruption_at(at.path, at.offset, "checksum mismatch in the footer");
     uint32_t kind = decode_fixed32(in + TABLE_FOOTER_INDEX_KIND);
     uint32_t flags = decode_fixed32(in + TABLE_FOOTER_FLAGS);
@@ -67,6 +68,7 @@ FIRN_INTERNAL status table_footer_decode(const uint8_t in[TABLE_FOOTER_BYTES], b
                             kind, flags);
     out->meta_index = (block_handle){decode_fixed64(in), decode_fixed64(in + 8)};
     out->index = (block_handle){decode_fixed64(in + 16), decode_fixed64(in + 24)};
+    out->format = format;
     memcpy(out->identity, in + TABLE_FOOTER_IDENTITY, sizeof out->identity);
     return STATUS_OK;
 }

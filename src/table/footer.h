@@ -10,12 +10,16 @@
 #include "table/block_file.h"
 
 #define TABLE_FOOTER_BYTES 72
-#define TABLE_FORMAT       1
+/* Format 1: deletes, puts, large puts. Format 2: the other kinds too, range tombstones among them.
+ * A table that needs nothing of 2 is written as 1. */
+#define TABLE_FORMAT_FIRST 1
+#define TABLE_FORMAT       2
 
 typedef struct table_footer {
     block_handle meta_index;
     block_handle index;
     uint8_t identity[16];
+    uint32_t format;
 } table_footer;
 
 FIRN_INTERNAL void table_footer_encode(const table_footer *footer, uint8_t out[TABLE_FOOTER_BYTES]);

@@ -1,5 +1,6 @@
 #include "table/table_builder.h"
 
+#include "format/expiry.h"
 #include "format/filter.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
@@ -21,6 +22,8 @@ struct table_builder {
     block_builder data, index, range_tombstones;
     table_properties properties; /* the counts so far */
     uint64_t hidden_versions;
+    expiry_range expiry;
+    bool needs_format_2; /* some kind that the first format lacks */
 
     buf smallest,
         largest; /* of point keys until finish; then of the table. largest: the last key */
@@ -179,7 +182,9 @@ static status table_builder_append(table_builder *b, internal_key key, slice val
     block_builder_add(&b->data, key.s, shared, value);
     TRY(table_builder_keep_last(b, key, shared));
     p->entries++;
-    p->deletes += internal_key_kind(key) == OP_DELETE;
+    p->deletes += op_kind_is_delete(internal_key_kind(key));
+    b->needs_format_2 |= !op_kind_is_first_format((uint8_t)internal_key_kind(key));
+    expiry_range_note(&b->expiry, internal_key_kind(key), value);
     b->hidden_versions += same_user_key;
     p->raw_key_bytes += key.s.size;
     p->raw_value_bytes += value.size;
@@ -263,6 +268,7 @@ FIRN_INTERNAL status table_builder_add_range_tombstone(table_builder *b, interna
     }
     block_builder_add(&b->range_tombstones, start.s, 0, end.s);
     b->properties.range_tombstones++;
+    b->needs_format_2 = true;
     b->properties.raw_key_bytes += start.s.size;
     b->properties.raw_value_bytes += end.s.size;
     table_builder_count_sequence(b, internal_key_sequence(start));
@@ -364,6 +370,8 @@ FIRN_INTERNAL status table_builder_finish(table_builder *b, table_summary *out) 
         TRY(table_builder_index_pending(b, NULL));
     if (b->properties.min_sequence == UINT64_MAX)
         b->properties.min_sequence = 0;
+    b->properties.min_expiry = b->expiry.least_ms;
+    b->properties.max_expiry = expiry_range_end(&b->expiry);
     TRY(table_builder_write_filter(b, &meta.filter));
     if (b->range_tombstones.entries)
         TRY(table_builder_write_block(b, &b->range_tombstones, b->args.codec,
@@ -371,6 +379,7 @@ FIRN_INTERNAL status table_builder_finish(table_builder *b, table_summary *out) 
     TRY(table_builder_write_properties(b, &meta.properties));
     TRY(table_builder_write_block(b, &b->index, b->args.codec, &footer.index));
     TRY(table_builder_write_meta_index(b, &meta, &footer.meta_index));
+    footer.format = b->needs_format_2 ? TABLE_FORMAT : TABLE_FORMAT_FIRST;
     memcpy(footer.identity, b->args.identity, sizeof footer.identity);
     table_footer_encode(&footer, footer_bytes);
     TRY(table_writer_append(&b->output, slice_of(footer_bytes, sizeof footer_bytes)));

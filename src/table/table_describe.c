@@ -31,6 +31,12 @@ static const char *table_describe_kind(op_kind kind) {
         return "put";
     case OP_PUT_LARGE:
         return "large put";
+    case OP_SINGLE_DELETE:
+        return "single delete";
+    case OP_PUT_EXPIRY:
+        return "put with expiry";
+    case OP_RANGE_DELETE:
+        return "range delete";
     default:
         return "?";
     }
@@ -69,7 +75,7 @@ static status table_describe_footer(table_describer *d) {
     status st = STATUS_OK;
     const table *t = d->t;
     buf_printf(&d->line, "table %s: format %d, %" PRIu64 " bytes, identity ", t->file->path,
-               TABLE_FORMAT, t->properties.file_bytes);
+               (int)t->footer.format, t->properties.file_bytes);
     for (size_t i = 0; i < sizeof t->footer.identity; i++)
         buf_printf(&d->line, "%02x", t->footer.identity[i]);
     TRY(table_describe_print(d));
@@ -113,7 +119,8 @@ static status table_describe_run(table_describer *d, uint32_t position, block_ha
     uint32_t deletes = 0;
     for (uint32_t i = 0; i < run->count; i++) {
         const iter_entry *e = &run->entries[i];
-        deletes += internal_key_kind((internal_key){slice_of(e->key, e->key_bytes)}) == OP_DELETE;
+        deletes +=
+            op_kind_is_delete(internal_key_kind((internal_key){slice_of(e->key, e->key_bytes)}));
     }
     buf_printf(&d->line,
                "block %" PRIu32 ": offset %" PRIu64 ", %" PRIu64 " bytes, %s, raw %" PRIu32

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 #include "table/table.h"
@@ -16,6 +17,7 @@ typedef struct table_verifier {
     void *context;
     uint64_t bytes_done;
     table_properties seen; /* what was counted */
+    expiry_range expiry;
     block_run run;
     buf last_key; /* of the block before; empty at first */
     uint8_t *chunk;
@@ -80,7 +82,8 @@ static status table_verifier_entry(table_verifier *v, block_place at, const iter
     const filter_view *filter = &v->t->filter;
     if (filter->lines && !filter_may_contain(filter, hash64(user.data, user.size)))
         return error_corruption_at(at.path, at.offset, "the filter denies a key of the block");
-    seen->deletes += internal_key_kind(key) == OP_DELETE;
+    seen->deletes += op_kind_is_delete(internal_key_kind(key));
+    expiry_range_note(&v->expiry, internal_key_kind(key), slice_of(e->value, e->value_bytes));
     seen->raw_key_bytes += e->key_bytes;
     seen->raw_value_bytes += e->value_bytes;
     if (seen->entries++ == 0 || sequence < seen->min_sequence)
@@ -148,6 +151,8 @@ static status table_verifier_counts(table_verifier *v) {
         {"bytes of large values", seen->large_bytes, said->large_bytes},
         {"as smallest sequence", seen->min_sequence, said->min_sequence},
         {"as largest sequence", seen->max_sequence, said->max_sequence},
+        {"as earliest expiry", v->expiry.least_ms, said->min_expiry},
+        {"as end of its values", expiry_range_end(&v->expiry), said->max_expiry},
         {"bytes in blocks, extents and footer", v->bytes_done, said->file_bytes},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {

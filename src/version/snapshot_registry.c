@@ -5,8 +5,9 @@
 
 #include "base/poison.h"
 
-FIRN_INTERNAL void snapshot_registry_init(snapshot_registry *r, const atomic_u64 *visible) {
-    *r = (snapshot_registry){.visible = visible};
+FIRN_INTERNAL void snapshot_registry_init(snapshot_registry *r, const atomic_u64 *visible,
+                                          const time_source *clock) {
+    *r = (snapshot_registry){.visible = visible, .clock = clock};
     mutex_init(&r->guard);
     r->list.next = r->list.previous = &r->list;
 }
@@ -16,14 +17,20 @@ FIRN_INTERNAL void snapshot_registry_deinit(snapshot_registry *r) {
     mutex_deinit(&r->guard);
 }
 
-FIRN_INTERNAL status snapshot_take(snapshot_registry *r, uint64_t now_ms,
+FIRN_INTERNAL status snapshot_take(snapshot_registry *r, const char *label,
                                    struct firn_snapshot **out) {
     struct firn_snapshot *s = memory_new_zeroed(sizeof *s);
     *out = s;
     if (!s)
         return error_status(FIRN_NO_MEMORY, "no memory for a snapshot");
-    s->created_ms = now_ms;
+    if (label) {
+        strncpy(s->label, label, sizeof s->label - 1);
+        s->label[sizeof s->label - 1] = 0;
+    }
     mutex_lock(&r->guard);
+    /* Inside: a compaction that did not find this snapshot asked for the time before, so what it
+     * took for expired has expired for this reader as well. */
+    s->created_ms = time_wall_ms(r->clock);
     /* acquire: pairs with the commit leader's release store of the visible sequence. */
     s->sequence = atomic_u64_load(r->visible, memory_order_acquire);
     s->previous = r->list.previous;
@@ -45,21 +52,35 @@ FIRN_INTERNAL void snapshot_drop(snapshot_registry *r, const firn_snapshot *snap
     memory_free(s);
 }
 
-FIRN_INTERNAL status snapshot_registry_list(snapshot_registry *r, seqno **sequences,
-                                            size_t *count) {
-    *count = 0;
+static void snapshot_list_push(snapshot_list *l, seqno sequence, uint64_t clock_ms) {
+    if (l->count > 0 && l->sequences[l->count - 1] == sequence)
+        return;
+    l->sequences[l->count] = sequence;
+    l->clocks_ms[l->count++] = clock_ms;
+}
+
+FIRN_INTERNAL status snapshot_registry_list(snapshot_registry *r, snapshot_list *out) {
+    *out = (snapshot_list){0};
     mutex_lock(&r->guard);
-    *sequences = memory_new((r->count + 1) * sizeof **sequences);
-    for (struct firn_snapshot *s = r->list.next; *sequences && s != &r->list; s = s->next) {
-        if (*count == 0 || (*sequences)[*count - 1] != s->sequence)
-            (*sequences)[(*count)++] = s->sequence;
+    size_t most = r->count + 1;
+    uint64_t *columns = memory_new(2 * most * sizeof *columns);
+    if (columns) {
+        out->sequences = columns;
+        out->clocks_ms = columns + most;
+        for (struct firn_snapshot *s = r->list.next; s != &r->list; s = s->next)
+            snapshot_list_push(out, s->sequence, s->created_ms);
+        /* acquire: pairs with the commit leader's release store. */
+        seqno visible = atomic_u64_load(r->visible, memory_order_acquire);
+        out->newest_is_held = out->count > 0 && out->sequences[out->count - 1] == visible;
+        snapshot_list_push(out, visible, time_wall_ms(r->clock));
     }
-    /* acquire: pairs with the commit leader's release store. */
-    seqno visible = atomic_u64_load(r->visible, memory_order_acquire);
-    if (*sequences && (*count == 0 || (*sequences)[*count - 1] != visible))
-        (*sequences)[(*count)++] = visible;
     mutex_unlock(&r->guard);
-    return *sequences ? STATUS_OK : error_status(FIRN_NO_MEMORY, "no memory to list snapshots");
+    return columns ? STATUS_OK : error_status(FIRN_NO_MEMORY, "no memory to list snapshots");
+}
+
+FIRN_INTERNAL void snapshot_list_deinit(snapshot_list *l) {
+    memory_free(l->sequences);
+    *l = (snapshot_list){0};
 }
 
 FIRN_INTERNAL uint64_t snapshot_registry_count(snapshot_registry *r, seqno *oldest) {

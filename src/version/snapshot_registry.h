@@ -9,11 +9,15 @@
 #include "base/atomic.h"
 #include "firn/snapshot.h"
 #include "format/key.h"
+#include "platform/clock.h"
 #include "platform/thread.h"
+
+#define SNAPSHOT_LABEL_BYTES 64 /* with the zero */
 
 struct firn_snapshot {
     seqno sequence;
-    uint64_t created_ms;
+    uint64_t created_ms;              /* the time at which its reader judges what has expired */
+    char label[SNAPSHOT_LABEL_BYTES]; /* who holds it, for people; "" when not said */
     struct version_set *state; /* read-only databases: what it reads from, referenced; else NULL */
     struct firn_snapshot *next, *previous;
 };
@@ -21,20 +25,30 @@ struct firn_snapshot {
 typedef struct snapshot_registry {
     mutex guard;
     const atomic_u64 *visible; /* the newest sequence readers may see */
+    const time_source *clock;
     struct firn_snapshot list; /* circular, oldest first; guarded */
     uint64_t count;            /* guarded */
 } snapshot_registry;
 
-FIRN_INTERNAL void snapshot_registry_init(snapshot_registry *r, const atomic_u64 *visible);
+FIRN_INTERNAL void snapshot_registry_init(snapshot_registry *r, const atomic_u64 *visible,
+                                          const time_source *clock);
 FIRN_INTERNAL void snapshot_registry_deinit(snapshot_registry *r);
-FIRN_INTERNAL NODISCARD status snapshot_take(snapshot_registry *r, uint64_t now_ms,
+/* `label` may be NULL; what is longer than SNAPSHOT_LABEL_BYTES is cut. */
+FIRN_INTERNAL NODISCARD status snapshot_take(snapshot_registry *r, const char *label,
                                              struct firn_snapshot **out);
 FIRN_INTERNAL void snapshot_drop(snapshot_registry *r, const firn_snapshot *snapshot);
 
-/* The sequences that matter to a compaction: all snapshots ascending, then the newest visible one.
- * Gives an array; every reader to come reads at the last entry or later. */
-FIRN_INTERNAL NODISCARD status snapshot_registry_list(snapshot_registry *r, seqno **sequences,
-                                                      size_t *count);
+/* The readers that matter to a compaction: all snapshots ascending, then whoever reads at the
+ * newest visible sequence. Every reader to come reads at the last entry or later, in both columns:
+ * times and sequences are taken under the registry's mutex, so the times ascend as well. */
+typedef struct snapshot_list {
+    seqno *sequences;    /* ascending, no two alike */
+    uint64_t *clocks_ms; /* the earliest time at which anybody reads at that sequence or later */
+    size_t count;
+    bool newest_is_held; /* a snapshot reads at the last sequence, too */
+} snapshot_list;
+FIRN_INTERNAL NODISCARD status snapshot_registry_list(snapshot_registry *r, snapshot_list *out);
+FIRN_INTERNAL void snapshot_list_deinit(snapshot_list *l);
 /* Number held, and the oldest (0: none). */
 FIRN_INTERNAL uint64_t snapshot_registry_count(snapshot_registry *r, seqno *oldest);
 #endif

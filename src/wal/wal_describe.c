@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "util/text.h"
 #include "wal/wal_reader.h"
@@ -66,6 +67,12 @@ static const char *wal_describe_kind(op_kind kind) {
         return "put";
     case OP_PUT_LARGE:
         return "put-large";
+    case OP_SINGLE_DELETE:
+        return "single-delete";
+    case OP_PUT_EXPIRY:
+        return "put-expiry";
+    case OP_RANGE_DELETE:
+        return "range-delete";
     default:
         return "?";
     }
@@ -88,7 +95,14 @@ static status wal_describe_operations(wal_describer *d, slice ops) {
             buf_printf(&d->line, "\" (%zu bytes)", op.value.size);
         } else if (op.kind == OP_PUT_LARGE && large_ref_decode(op.value, &ref)) {
             buf_printf(&d->line, " = %" PRIu64 " bytes at offset %" PRIu64, ref.bytes, ref.offset);
+        } else if (op.kind == OP_PUT_EXPIRY) {
+            slice value = expiry_strip(op.kind, op.value);
+            buf_printf(&d->line, " = \"");
+            text_append_escaped(&d->line, value, WAL_DESCRIBE_TEXT_MAX);
+            buf_printf(&d->line, "\" (%zu bytes)", value.size);
         }
+        if (expiry_of_version(op.kind, op.value))
+            buf_printf(&d->line, " until %" PRIu64, expiry_of_version(op.kind, op.value));
         TRY(wal_describe_end_line(d));
     }
 out:

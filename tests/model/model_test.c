@@ -255,7 +255,7 @@ static void model_snapshot_change(model *m) {
         reference_unpin(&m->ref, s->clock);
         *s = (model_snapshot){0};
     } else {
-        MODEL_OK(m, db_snapshot_new(m->db, &s->handle));
+        MODEL_OK(m, db_snapshot_new(m->db, NULL, &s->handle));
         s->clock = reference_pin(&m->ref);
     }
 }

@@ -62,7 +62,7 @@ TEST(compaction_job, cuts_tables_between_keys_never_between_versions) {
             snprintf(key, sizeof key, "%03d", i);
             job_put(&f, key, value);
         }
-        ASSERT_OK(snapshot_take(&f.snapshots, 0, &snapshots[round]));
+        ASSERT_OK(snapshot_take(&f.snapshots, NULL, &snapshots[round]));
         flush(&f);
     }
     compact(&f);

@@ -26,7 +26,7 @@ TEST(flush_job, keeps_the_versions_of_snapshots) {
     job_fixture_init(&f);
     job_put(&f, "a", "1");
     job_put(&f, "a", "2");
-    ASSERT_OK(snapshot_take(&f.snapshots, 0, &snapshot));
+    ASSERT_OK(snapshot_take(&f.snapshots, NULL, &snapshot));
     job_put(&f, "a", "3");
     job_put(&f, "a", "4");
     ASSERT_OK(job_flush(&f, &result));

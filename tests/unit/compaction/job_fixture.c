@@ -32,7 +32,7 @@ void job_fixture_init(job_fixture *f) {
                              .readers = &f->readers};
     ASSERT_OK(version_set_new(&args, &f->versions));
     ASSERT_OK(version_set_create(f->versions));
-    snapshot_registry_init(&f->snapshots, &f->visible);
+    snapshot_registry_init(&f->snapshots, &f->visible, time_source_system());
     table_cache_args cache = {.vfs = vfs,
                               .directory = "/db",
                               .readers = &f->readers,

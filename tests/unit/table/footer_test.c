@@ -9,7 +9,7 @@
 static const block_place footer_test_place = {"test", 1000};
 
 static void footer_test_make(uint8_t out[TABLE_FOOTER_BYTES]) {
-    table_footer footer = {{0x1122334455, 77}, {0x99, 1u << 20}, {1, 2, 3}};
+    table_footer footer = {{0x1122334455, 77}, {0x99, 1u << 20}, {1, 2, 3}, TABLE_FORMAT};
     footer.identity[15] = 0xee;
     table_footer_encode(&footer, out);
 }
@@ -25,7 +25,7 @@ TEST(footer, round_trips_and_ends_with_the_magic) {
     table_footer footer;
     footer_test_make(bytes);
     assert_memory_equal(bytes + 64, "FIRN-SST", 8);
-    assert_int_equal(decode_fixed32(bytes + 60), 1);
+    assert_int_equal(decode_fixed32(bytes + 60), 2);
     ASSERT_OK(table_footer_decode(bytes, footer_test_place, &footer));
     assert_int_equal(footer.meta_index.offset, 0x1122334455);
     assert_int_equal(footer.meta_index.bytes, 77);
@@ -33,6 +33,12 @@ TEST(footer, round_trips_and_ends_with_the_magic) {
     assert_int_equal(footer.index.bytes, 1u << 20);
     assert_int_equal(footer.identity[0], 1);
     assert_int_equal(footer.identity[15], 0xee);
+    assert_int_equal(footer.format, 2);
+    footer.format = TABLE_FORMAT_FIRST;
+    table_footer_encode(&footer, bytes);
+    assert_int_equal(decode_fixed32(bytes + 60), 1);
+    ASSERT_OK(table_footer_decode(bytes, footer_test_place, &footer));
+    assert_int_equal(footer.format, 1);
 }
 
 TEST(footer, every_flipped_bit_is_refused) {

@@ -232,9 +232,9 @@ TEST(table, newer_format_is_not_supported_by_name) {
     table_test_small(&f, &args);
     uint64_t bytes = 0;
     uint8_t *data = fixture_bytes(&f, &bytes);
-    data[bytes - 12] = 2;
+    data[bytes - 12] = 3;
     ASSERT_CODE(fixture_try_open(&f, NULL, &t), FIRN_NOT_SUPPORTED);
-    assert_non_null(strstr(error_detail_get(), "format 2"));
+    assert_non_null(strstr(error_detail_get(), "format 3"));
     fixture_deinit(&f);
 }
 
