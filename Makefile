@@ -16,7 +16,7 @@ CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz crash mutants \
-        explore bench bench-write bench-full fmt tidy-all docs install amalgamation clean
+        explore bench bench-write guard bench-full fmt tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
 	@$(BUILD) release
@@ -89,6 +89,11 @@ bench: setup ## five minutes of Firn beside its peers
 bench-write: setup ## the write path: puts, batches, threads, sync policies, recovery
 	@tools/setup.sh bench
 	@bench/compare --set write-path
+
+guard: setup ## instructions, allocations and I/O calls of the hot paths against their ranges
+	@tools/setup.sh valgrind
+	@$(BUILD) release
+	@bench/guard/guard.py
 
 bench-full: setup ## the whole comparison: every workload, key shape, size; hours
 	@tools/setup.sh bench
