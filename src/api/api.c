@@ -90,9 +90,11 @@ static firn_choice api_sync(const firn_write_options *options) {
 static status api_write_small(firn_db *db, firn_choice sync, op_kind kind, slice key, slice value) {
     uint8_t bytes[API_STACK_OP_BYTES];
     uint8_t *end = batch_op_encode(bytes, kind, KEYSPACE_DEFAULT_ID, key, value);
+    batch_op op = {kind, KEYSPACE_DEFAULT_ID, user_key_of(key), value};
     batch_view view = {.ops = slice_of(bytes, (size_t)(end - bytes)),
                        .count = 1,
-                       .user_bytes = key.size + value.size};
+                       .user_bytes = key.size + value.size,
+                       .only = &op};
     return db_write(db, &view, sync);
 }
 

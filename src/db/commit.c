@@ -61,10 +61,11 @@ typedef struct commit_group {
     bool sync;
     seqno first, last;
     uint64_t user_bytes;
+    const batch_view *batches; /* the leader's own, or `gathered` */
     /* The first `count` of each mean something. */
     commit_request *members[COMMIT_GROUP_MAX];
-    batch_view batches[COMMIT_GROUP_MAX];
     slice ops[COMMIT_GROUP_MAX];
+    batch_view gathered[COMMIT_GROUP_MAX];
 } commit_group;
 
 static commit_request *commit_request_of(commit_waiter *w) {
@@ -78,7 +79,7 @@ static void commit_group_start(firn_db *db, commit_request *leader, commit_group
     g->last = g->first + leader->batch->count - 1;
     g->user_bytes = leader->batch->user_bytes;
     g->members[0] = leader;
-    g->batches[0] = *leader->batch;
+    g->batches = leader->batch;
 }
 
 /* A writer that does not sync is not made to wait for one that does; the reverse costs nothing. */
@@ -91,8 +92,10 @@ static bool commit_may_join(const firn_db *db, const commit_group *g, const comm
 static void commit_group_fill(firn_db *db, commit_group *g) {
     commit_queue *q = &db->commit.queue;
     uint64_t bytes = g->batches[0].ops.size;
-    if (commit_queue_collect(q) == 0 || g->batches[0].large_count)
+    if (LIKELY(commit_queue_collect(q) == 0) || g->batches[0].large_count)
         return;
+    g->gathered[0] = g->batches[0];
+    g->batches = g->gathered;
     commit_waiter *w = q->first;
     if (w == &g->members[0]->waiter)
         w = w->next;
@@ -101,7 +104,7 @@ static void commit_group_fill(firn_db *db, commit_group *g) {
         if (!commit_may_join(db, g, r) || (bytes += r->batch->ops.size) > COMMIT_GROUP_BYTES)
             break;
         g->members[g->count] = r;
-        g->batches[g->count++] = *r->batch;
+        g->gathered[g->count++] = *r->batch;
         g->last += r->batch->count;
         g->user_bytes += r->batch->user_bytes;
     }
@@ -122,6 +125,10 @@ static status commit_insert(firn_db *db, const commit_group *g, uint64_t positio
     seqno sequence = g->first;
     for (uint32_t i = 0; i < g->count; i++) {
         slice ops = g->ops[i];
+        if (g->batches[i].only) {
+            TRY(commit_insert_op(db, g->batches[i].only, sequence++, position));
+            continue;
+        }
         while (ops.size) {
             batch_op op;
             CHECK(batch_op_decode(&ops, &op)); /* our own bytes */

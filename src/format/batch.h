@@ -18,6 +18,14 @@ typedef struct batch_large {
     bool owned;
 } batch_large;
 
+/* One decoded operation; slices point into the batch. */
+typedef struct batch_op {
+    op_kind kind;
+    uint32_t keyspace;
+    user_key key;
+    slice value; /* for OP_PUT_LARGE: the encoded large_ref */
+} batch_op;
+
 /* What the write path takes: borrowed parts. */
 typedef struct batch_view {
     slice ops;
@@ -26,6 +34,8 @@ typedef struct batch_view {
     uint32_t large_count;
     uint64_t user_bytes;  /* keys and values */
     bool names_keyspaces; /* others than the default one */
+    const batch_op
+        *only; /* the one operation in `ops`, decoded, where the caller has it; or NULL */
 } batch_view;
 
 struct firn_batch {
@@ -37,14 +47,6 @@ struct firn_batch {
     uint64_t user_bytes;
     bool names_keyspaces;
 };
-
-/* One decoded operation; slices point into the batch. */
-typedef struct batch_op {
-    op_kind kind;
-    uint32_t keyspace;
-    user_key key;
-    slice value; /* for OP_PUT_LARGE: the encoded large_ref */
-} batch_op;
 
 FIRN_INTERNAL void batch_init(firn_batch *b);
 FIRN_INTERNAL void batch_deinit(firn_batch *b);

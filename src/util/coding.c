@@ -2,15 +2,6 @@
 
 #include "base/poison.h"
 
-FIRN_INTERNAL uint8_t *encode_varint32(uint8_t *p, uint32_t v) {
-    while (v >= 0x80) {
-        *p++ = (uint8_t)(v | 0x80);
-        v >>= 7;
-    }
-    *p++ = (uint8_t)v;
-    return p;
-}
-
 FIRN_INTERNAL uint8_t *encode_varint64(uint8_t *p, uint64_t v) {
     while (v >= 0x80) {
         *p++ = (uint8_t)(v | 0x80);
@@ -18,12 +9,6 @@ FIRN_INTERNAL uint8_t *encode_varint64(uint8_t *p, uint64_t v) {
     }
     *p++ = (uint8_t)v;
     return p;
-}
-
-/* Seven payload bits a byte; zero still takes one. */
-FIRN_INTERNAL size_t varint_length(uint64_t v) {
-    unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1);
-    return (bits + 6) / 7;
 }
 
 FIRN_INTERNAL const uint8_t *decode_varint32_slow(const uint8_t *p, const uint8_t *end,
@@ -125,17 +110,6 @@ FIRN_INTERNAL bool get_fixed64(slice *in, uint64_t *v) {
         return false;
     *v = decode_fixed64(in->data);
     *in = slice_skip(*in, 8);
-    return true;
-}
-
-FIRN_INTERNAL bool get_varint32(slice *in, uint32_t *v) {
-    if (in->size == 0)
-        return false; /* data may be NULL, on which no arithmetic is allowed */
-    const uint8_t *end = in->data + in->size;
-    const uint8_t *after = decode_varint32(in->data, end, v);
-    if (!after)
-        return false;
-    *in = slice_of(after, (size_t)(end - after));
     return true;
 }
 

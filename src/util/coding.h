@@ -41,9 +41,19 @@ static inline uint64_t decode_fixed64(const uint8_t *p) {
     return (uint64_t)decode_fixed32(p) | (uint64_t)decode_fixed32(p + 4) << 32;
 }
 
-FIRN_INTERNAL uint8_t *encode_varint32(uint8_t *p, uint32_t v);
 FIRN_INTERNAL uint8_t *encode_varint64(uint8_t *p, uint64_t v);
-FIRN_INTERNAL size_t varint_length(uint64_t v);
+static inline uint8_t *encode_varint32(uint8_t *p, uint32_t v) {
+    if (LIKELY(v < 0x80)) {
+        *p = (uint8_t)v;
+        return p + 1;
+    }
+    return encode_varint64(p, v);
+}
+/* Seven payload bits a byte; zero still takes one. The division by 7 is one by 64 of 9/64 each. */
+static inline size_t varint_length(uint64_t v) {
+    unsigned highest = 63 - (unsigned)__builtin_clzll(v | 1);
+    return (highest * 9 + 73) / 64;
+}
 /* NULL when the bytes before `end` hold no varint32; canonical or not is not judged. */
 FIRN_INTERNAL const uint8_t *decode_varint32_slow(const uint8_t *p, const uint8_t *end,
                                                   uint32_t *v);
@@ -72,7 +82,16 @@ FIRN_INTERNAL void put_sized(buf *b, slice s);
 FIRN_INTERNAL NODISCARD bool get_u8(slice *in, uint8_t *v);
 FIRN_INTERNAL NODISCARD bool get_fixed32(slice *in, uint32_t *v);
 FIRN_INTERNAL NODISCARD bool get_fixed64(slice *in, uint64_t *v);
-FIRN_INTERNAL NODISCARD bool get_varint32(slice *in, uint32_t *v);
+static inline NODISCARD bool get_varint32(slice *in, uint32_t *v) {
+    if (in->size == 0)
+        return false; /* data may be NULL, on which no arithmetic is allowed */
+    const uint8_t *end = in->data + in->size;
+    const uint8_t *after = decode_varint32(in->data, end, v);
+    if (!after)
+        return false;
+    *in = slice_of(after, (size_t)(end - after));
+    return true;
+}
 FIRN_INTERNAL NODISCARD bool get_varint64(slice *in, uint64_t *v);
 FIRN_INTERNAL NODISCARD bool get_bytes(slice *in, size_t count, slice *out);
 FIRN_INTERNAL NODISCARD bool get_sized(slice *in, slice *out);
