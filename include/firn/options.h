@@ -116,6 +116,9 @@ typedef struct firn_options {
 
     /* --- experts: each overrides a derived value --- */
     uint64_t memtable_bytes;      /* 64 KiB..1 GiB; default clamp(memory_bytes/8, 1 MiB, 64 MiB) */
+    uint64_t memtable_age_ms;     /* a memtable whose first write is that long ago is flushed though
+                                     it is not full: bounds what a recovery replays and how long an
+                                     idle database keeps its log. Default FIRN_NONE: by size only */
     uint64_t cache_bytes;         /* block cache; FIRN_NONE: no cache. Default memory_bytes / 2 */
     uint32_t block_bytes;         /* data block before compression, 256 B..1 MiB. Default 4096 */
     uint32_t restart_interval;    /* entries per restart point, 1..1024. Default 16 */

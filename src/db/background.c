@@ -249,6 +249,7 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
         *retry_ns = retry_at - now;
         return background_try_bury(db);
     }
+    *retry_ns = commit_seal_aged(db, now);
     if (background_try_flush(db))
         return true;
     if (!urgent_only && background_try_compaction(db))

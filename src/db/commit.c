@@ -116,7 +116,8 @@ static status commit_insert_op(firn_db *db, const batch_op *op, seqno sequence, 
         return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", db->directory,
                             op->keyspace);
     if (UNLIKELY(memtable_entries(target) == 0))
-        version_set_note_log_start(db->versions, op->keyspace, position);
+        version_set_note_first_write(db->versions, op->keyspace, position,
+                                     time_monotonic_ns(db->config.clock));
     return memtable_add(target, sequence, op->kind, op->key, op->value);
 }
 

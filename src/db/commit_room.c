@@ -12,6 +12,8 @@
 /* A keyspace that is written rarely would hold back the log for ever: it is flushed when the log
  * kept for it is several memtables long. */
 #define COMMIT_LOG_MEMTABLES_MAX 4
+#define COMMIT_AGE_LOOK_NS_LEAST 10000000u
+#define COMMIT_AGE_LOOK_NS_MOST  1000000000u
 
 FIRN_INTERNAL memtable *commit_find_target(firn_db *db, uint32_t keyspace_id) {
     commit_state *c = &db->commit;
@@ -130,6 +132,31 @@ out:
     return st;
 }
 
+/* Looks often enough for the age to be kept within an eighth, and never busily. */
+static uint64_t commit_age_look_ns(uint64_t age_ns) {
+    uint64_t look = age_ns / 8;
+    return look < COMMIT_AGE_LOOK_NS_LEAST  ? COMMIT_AGE_LOOK_NS_LEAST
+           : look > COMMIT_AGE_LOOK_NS_MOST ? COMMIT_AGE_LOOK_NS_MOST
+                                            : look;
+}
+
+FIRN_INTERNAL uint64_t commit_seal_aged(firn_db *db, uint64_t now_ns) {
+    uint32_t keyspace_id;
+    uint64_t first_ns, age_ns;
+    if (LIKELY(db->config.memtable_age_ms == FIRN_NONE))
+        return 0;
+    age_ns = db->config.memtable_age_ms * 1000000u;
+    if (!version_set_oldest_active(db->versions, &keyspace_id, &first_ns) ||
+        now_ns < first_ns + age_ns || !status_is_ok(commit_check_writable(db)) ||
+        !commit_queue_try_enter(&db->commit.queue))
+        return commit_age_look_ns(age_ns);
+    if (!commit_memtables_are_full(db, keyspace_id) &&
+        status_is_ok(version_set_seal(db->versions, keyspace_id)))
+        db->commit.target_count = 0; /* else the next look tries again */
+    commit_queue_leave(&db->commit.queue);
+    return commit_age_look_ns(age_ns);
+}
+
 /* --- the disk limit --- */
 
 FIRN_INTERNAL bool commit_only_deletes(const batch_view *batch) {
@@ -192,3 +219,5 @@ out:
 #undef COMMIT_SLEEP_NS_LEAST
 #undef COMMIT_SEALED_MAX
 #undef COMMIT_LOG_MEMTABLES_MAX
+#undef COMMIT_AGE_LOOK_NS_LEAST
+#undef COMMIT_AGE_LOOK_NS_MOST

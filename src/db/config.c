@@ -7,8 +7,9 @@
 
 #include "base/poison.h"
 
-#define MIB (1ull << 20)
-#define GIB (1ull << 30)
+#define MIB                 (1ull << 20)
+#define GIB                 (1ull << 30)
+#define MEMTABLE_AGE_MS_MAX (UINT64_MAX / 4000000) /* more is for ever */
 
 /* `given` where set and in range, else the default. */
 typedef struct config_range {
@@ -54,6 +55,10 @@ static status config_memory(const firn_options *o, db_config *c) {
     config_range memtable = {"memtable_bytes", o->memtable_bytes,
                              config_clamp(c->memory_bytes / 8, MIB, 64 * MIB), 64 << 10, GIB};
     TRY(config_number(&memtable, &c->memtable_bytes));
+    config_range age = {"memtable_age_ms", o->memtable_age_ms, FIRN_NONE, 1, FIRN_NONE};
+    TRY(config_number(&age, &c->memtable_age_ms));
+    if (c->memtable_age_ms > MEMTABLE_AGE_MS_MAX)
+        c->memtable_age_ms = FIRN_NONE;
     c->cache_bytes = o->cache_bytes == FIRN_NONE ? 0
                      : o->cache_bytes            ? o->cache_bytes
                                                  : c->memory_bytes / 2;
@@ -213,6 +218,7 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
     event e = event_begin(events, "options");
     event_u64(&e, "memory_bytes", c->memory_bytes);
     event_u64(&e, "memtable_bytes", c->memtable_bytes);
+    event_u64(&e, "memtable_age_ms", c->memtable_age_ms);
     event_u64(&e, "cache_bytes", c->cache_bytes);
     event_u64(&e, "disk_limit_bytes", c->disk_limit_bytes);
     event_u64(&e, "threads", c->threads);
@@ -232,3 +238,4 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
 
 #undef MIB
 #undef GIB
+#undef MEMTABLE_AGE_MS_MAX

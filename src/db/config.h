@@ -13,6 +13,7 @@
 typedef struct db_config {
     uint64_t memory_bytes;
     uint64_t memtable_bytes;
+    uint64_t memtable_age_ms;  /* UINT64_MAX: none */
     uint64_t cache_bytes;      /* 0: no block cache */
     uint64_t disk_limit_bytes; /* UINT64_MAX: none */
     uint32_t threads;          /* 0 only in tests: background work is stepped by hand */

@@ -102,6 +102,10 @@ FIRN_INTERNAL NODISCARD status background_flush_one(firn_db *db, bool *found);
 /* --- commit.c --- */
 /* Seals every non-empty active memtable, waiting for room, as one step of the commit order. */
 FIRN_INTERNAL NODISCARD status commit_seal_all(firn_db *db);
+/* Seals the active memtable whose first write is longer ago than memtable_age_ms allows, unless
+ * somebody is committing: for workers, which must not wait for writers. Returns after how many
+ * nanoseconds to look again; 0: no need. */
+FIRN_INTERNAL uint64_t commit_seal_aged(firn_db *db, uint64_t now_ns);
 FIRN_INTERNAL status commit_poison(firn_db *db, status why, const char *consequence);
 FIRN_INTERNAL NODISCARD status commit_check_writable(firn_db *db);
 

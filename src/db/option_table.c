@@ -66,6 +66,8 @@ static const option_row option_rows[] = {
                "With durability=every-commits: unsynced commits that start a sync."),
     OPTION_ROW(OPTION_U64, memtable_bytes, "64K..1G", "memory_bytes/8, 1M..64M",
                "Size at which a memtable is sealed and flushed to a table."),
+    OPTION_ROW(OPTION_U64, memtable_age_ms, "milliseconds|none", "none",
+               "Age at which a memtable is sealed and flushed though it is not full."),
     OPTION_ROW(OPTION_U64, cache_bytes, "bytes|none", "memory_bytes/2",
                "Block cache; none reads every block from the file."),
     OPTION_ROW(OPTION_U32, block_bytes, "256..1M", "4096", "Data block size aimed at."),

@@ -102,7 +102,8 @@ static status recovery_insert(recovery_replay *r, const batch_op *op, seqno sequ
         return STATUS_OK; /* in tables already */
     memtable *active = version_set_active(r->versions, op->keyspace);
     if (memtable_entries(active) == 0)
-        version_set_note_log_start(r->versions, op->keyspace, position);
+        version_set_note_first_write(r->versions, op->keyspace, position,
+                                     time_monotonic_ns(r->db->config.clock));
     TRY(memtable_add(active, sequence, op->kind, op->key, op->value));
     if (r->may_flush && memtable_bytes(active) >= r->db->config.memtable_bytes)
         r->wants_flush = true;

@@ -7,10 +7,10 @@
 
 #include "version/read_view.h"
 
-/* A memtable and where in the log its first record stands. */
+/* A memtable, where in the log its first record stands and when that was written. */
 typedef struct memtable_slot {
     memtable *table;
-    uint64_t log_start; /* meaningless while the memtable is empty */
+    uint64_t log_start, first_write_ns; /* meaningless while the memtable is empty */
 } memtable_slot;
 
 typedef struct keyspace {

@@ -62,10 +62,13 @@ FIRN_INTERNAL uint32_t version_set_keyspaces(version_set *vs, uint32_t *ids, uin
 
 /* The memtable that takes writes; borrowed until the next seal. NULL: no such keyspace. */
 FIRN_INTERNAL memtable *version_set_active(version_set *vs, uint32_t keyspace);
-/* Says at which log position the active memtable's first record stands; call before inserting into
- * an empty one. */
-FIRN_INTERNAL void version_set_note_log_start(version_set *vs, uint32_t keyspace,
-                                              uint64_t position);
+/* Says at which log position the active memtable's first record stands, and the monotonic time;
+ * call before inserting into an empty one. */
+FIRN_INTERNAL void version_set_note_first_write(version_set *vs, uint32_t keyspace,
+                                                uint64_t position, uint64_t now_ns);
+/* The keyspace whose active memtable got its first write longest ago; false if all are empty. */
+FIRN_INTERNAL bool version_set_oldest_active(version_set *vs, uint32_t *keyspace,
+                                             uint64_t *first_write_ns);
 /* Replaces the active memtable by an empty one and queues it for flushing. BUSY: too many are
  * waiting. Sealing an empty one does nothing. */
 FIRN_INTERNAL NODISCARD status version_set_seal(version_set *vs, uint32_t keyspace);

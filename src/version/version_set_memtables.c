@@ -13,13 +13,32 @@ FIRN_INTERNAL memtable *version_set_active(version_set *vs, uint32_t keyspace_id
     return active;
 }
 
-FIRN_INTERNAL void version_set_note_log_start(version_set *vs, uint32_t keyspace_id,
-                                              uint64_t position) {
+FIRN_INTERNAL void version_set_note_first_write(version_set *vs, uint32_t keyspace_id,
+                                                uint64_t position, uint64_t now_ns) {
     mutex_lock(&vs->guard);
     keyspace *k = version_set_find_locked(vs, keyspace_id);
-    if (k && memtable_entries(k->active.table) == 0)
+    if (k && memtable_entries(k->active.table) == 0) {
         k->active.log_start = position;
+        k->active.first_write_ns = now_ns;
+    }
     mutex_unlock(&vs->guard);
+}
+
+FIRN_INTERNAL bool version_set_oldest_active(version_set *vs, uint32_t *keyspace_id,
+                                             uint64_t *first_write_ns) {
+    bool any = false;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        const memtable_slot *active = &vs->keyspaces[i]->active;
+        if (memtable_entries(active->table) == 0 ||
+            (any && active->first_write_ns >= *first_write_ns))
+            continue;
+        any = true;
+        *first_write_ns = active->first_write_ns;
+        *keyspace_id = vs->keyspaces[i]->id;
+    }
+    mutex_unlock(&vs->guard);
+    return any;
 }
 
 FIRN_INTERNAL status version_set_seal(version_set *vs, uint32_t keyspace_id) {

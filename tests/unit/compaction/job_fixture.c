@@ -65,7 +65,7 @@ void job_fixture_deinit(job_fixture *f) {
 
 void job_put(job_fixture *f, const char *key, const char *value) {
     memtable *active = version_set_active(f->versions, 0);
-    version_set_note_log_start(f->versions, 0, f->last);
+    version_set_note_first_write(f->versions, 0, f->last, 0);
     ASSERT_OK(memtable_add(active, ++f->last, value ? OP_PUT : OP_DELETE,
                            user_key_of(slice_from_string(key)),
                            slice_from_string(value ? value : "")));

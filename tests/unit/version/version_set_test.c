@@ -61,7 +61,7 @@ static void add_entry(place *p, uint32_t keyspace, seqno sequence, op_kind kind,
         large_ref_encode(&ref, encoded);
         value = slice_of(encoded, sizeof encoded);
     }
-    version_set_note_log_start(p->versions, keyspace, position);
+    version_set_note_first_write(p->versions, keyspace, position, 0);
     ASSERT_OK(memtable_add(active, sequence, kind, user_key_of(slice_from_string("k")), value));
     version_set_note_sequence(p->versions, sequence);
 }
