@@ -83,6 +83,16 @@ typedef enum firn_strategy {
                                   than a drop answers SNAPSHOT_TOO_OLD */
 } firn_strategy;
 
+/* How records get into the log. The bytes are the same, so is what is promised. */
+typedef enum firn_log_io {
+    FIRN_LOG_IO_DEFAULT = 0, /* FIRN_LOG_IO_AUTO */
+    FIRN_LOG_IO_AUTO = 1,    /* mapped where the file system is known to be fit for it, else pwrite;
+                                the event `log-io` says which, and why */
+    FIRN_LOG_IO_MAPPED = 2, /* stored into mapped segments, without a system call per write. Needs a
+                               file system that truly reserves space (ext4, xfs, tmpfs) */
+    FIRN_LOG_IO_PWRITE = 3  /* one system call per commit or group of commits; works everywhere */
+} firn_log_io;
+
 /* One line of the event log: a JSON object, without newline, valid during the call. May be called
  * from any thread; must not call Firn. */
 typedef void (*firn_event_callback)(void *context, const char *json, size_t size);
@@ -138,6 +148,7 @@ typedef struct firn_options {
                                        there: they go too late, never too early */
     uint32_t tombstone_percent;     /* tables with that many deletes among their entries are
                                        compacted early, 1..100; UINT32_MAX: never. Default 50 */
+    firn_log_io log_io;             /* default FIRN_LOG_IO_AUTO */
 } firn_options;
 
 #define FIRN_OPTIONS_INIT FIRN_INIT_SIZED(firn_options)

@@ -55,6 +55,9 @@ typedef struct firn_file_methods {
     void (*will_read)(firn_file *file, uint64_t offset, uint64_t bytes);
     /* Frees `file` in every case. */
     int (*close)(firn_file *file);
+    /* NULL, or makes the pages of a part of a writable mapping present without changing them, so
+       that the first stores to them do not wait for each. A hint: failing is silent. */
+    void (*populate)(firn_file *file, void *address, size_t bytes);
 } firn_file_methods;
 
 struct firn_file {
@@ -84,6 +87,11 @@ struct firn_vfs {
     int (*unlock)(const firn_vfs *vfs, void *lock);
     /* Bytes an ordinary user can still write on the file system of `path`. */
     int (*free_bytes)(const firn_vfs *vfs, const char *path, uint64_t *bytes);
+    /* NULL, or non-zero if what reserve() gave a file below `path` can be stored to through a
+       mapping without ever running out of space, and is seen by everybody at once even if the
+       process dies: then the log may be written that way (option log_io). Where a file system
+       copies on write, it is not so. */
+    int (*reserves_truly)(const firn_vfs *vfs, const char *path);
 };
 
 /* The operating system's files. Static; never freed. */

@@ -94,6 +94,12 @@ static status config_opening(const firn_options *o, db_config *c) {
         goto out;
     }
     c->last_good = o->recovery == FIRN_RECOVERY_LAST_GOOD;
+    if ((int)o->log_io < FIRN_LOG_IO_DEFAULT || o->log_io > FIRN_LOG_IO_PWRITE) {
+        st = error_status(FIRN_INVALID_ARGUMENT, "option log_io has the unknown value %d",
+                          (int)o->log_io);
+        goto out;
+    }
+    c->log_io = o->log_io == FIRN_LOG_IO_DEFAULT ? FIRN_LOG_IO_AUTO : o->log_io;
     if (o->comparator && (!o->comparator->name || !o->comparator->compare ||
                           !*o->comparator->name || strlen(o->comparator->name) > 255)) {
         st =

@@ -27,6 +27,7 @@ typedef struct db_config {
     firn_event_callback on_event;
     void *on_event_context;
     tree_options tree;
+    firn_log_io log_io;                          /* 0 only in tests: auto */
     uint64_t log_segment_first, log_segment_max; /* tests make logs turn over quickly */
 } db_config;
 

@@ -16,7 +16,8 @@ typedef enum option_type {
     OPTION_DURABILITY,
     OPTION_RECOVERY,
     OPTION_COMPRESSION,
-    OPTION_STRATEGY
+    OPTION_STRATEGY,
+    OPTION_LOG_IO
 } option_type;
 
 typedef struct option_row {
@@ -36,6 +37,7 @@ static const char *const option_durability_words[] = {"default",     "every-comm
                                                       "every-bytes", "every-commits", "manual",
                                                       NULL};
 static const char *const option_recovery_words[] = {"default", "strict", "last-good", NULL};
+static const char *const option_log_io_words[] = {"default", "auto", "mapped", "pwrite", NULL};
 
 static const char *const option_compression_words[] = {"default", "none",   "lz4",
                                                        "zstd",    "snappy", NULL};
@@ -95,6 +97,8 @@ static const option_row option_rows[] = {
                "With strategy=fifo: tables whose newest entry is older are dropped."),
     OPTION_ROW(OPTION_U32, tombstone_percent, "1..100|none", "50",
                "Deletes among a table's entries from which it is compacted early."),
+    OPTION_ROW(OPTION_LOG_IO, log_io, "auto|mapped|pwrite", "auto",
+               "How the log is written: stored into mapped files, or by system calls."),
 };
 
 #undef OPTION_ROW
@@ -176,6 +180,11 @@ static bool option_store(const option_row *row, const char *text, void *field) {
         if (!option_parse_word(text, option_strategy_words, &word))
             return false;
         *(firn_strategy *)field = (firn_strategy)word;
+        return true;
+    case OPTION_LOG_IO:
+        if (!option_parse_word(text, option_log_io_words, &word))
+            return false;
+        *(firn_log_io *)field = (firn_log_io)word;
         return true;
     default:
         if (!option_parse_word(text, option_compression_words, &word))

@@ -169,6 +169,26 @@ static wal_recovery_args recovery_wal_args(const firn_db *db, recovery_replay *r
 
 /* --- a fresh log behind the old one --- */
 
+/* Two for a steady stream: one is written while another's memtable is flushed. */
+enum { RECOVERY_LOG_SPARES = 2 };
+
+/* How the log will be written; the event says why. */
+static wal_io recovery_choose_log_io(firn_db *db) {
+    bool is_fit = vfs_reserves_truly(db->config.vfs, db->directory);
+    bool is_asked = db->config.log_io == FIRN_LOG_IO_MAPPED;
+    bool is_mapped = db->config.log_io == FIRN_LOG_IO_PWRITE ? false : is_fit || is_asked;
+    const char *reason = "option log_io";
+    if (db->config.log_io != FIRN_LOG_IO_MAPPED && db->config.log_io != FIRN_LOG_IO_PWRITE)
+        reason = is_fit
+                     ? "the file system reserves space truly, so stores cannot fail for lack of it"
+                     : "the file system is not known to reserve space truly";
+    event e = event_begin(db->events, "log-io");
+    event_string(&e, "mode", is_mapped ? "mapped" : "pwrite");
+    event_string(&e, "reason", reason);
+    event_end(&e);
+    return is_mapped ? WAL_IO_MAPPED : WAL_IO_PWRITE;
+}
+
 static status recovery_start_log(firn_db *db, const wal_recovery *found) {
     version_set_facts facts;
     version_set_get_facts(db->versions, &facts);
@@ -181,6 +201,9 @@ static status recovery_start_log(firn_db *db, const wal_recovery *found) {
                             .next_sequence = facts.last_sequence + 1,
                             .segment_bytes_first = db->config.log_segment_first,
                             .segment_bytes_max = db->config.log_segment_max,
+                            .io = recovery_choose_log_io(db),
+                            .spares_max = RECOVERY_LOG_SPARES,
+                            .events = db->events,
                             .older = found->segments,
                             .older_count = found->segment_count};
     memcpy(args.database, facts.database, sizeof args.database);

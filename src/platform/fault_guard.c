@@ -220,7 +220,7 @@ static status fault_guard_take_new_slot(fault_guard **out) {
 }
 
 static void fault_guard_publish(fault_guard *g, const fault_guard_range *range, const void *first,
-                                const char *name) {
+                                char *const *name) {
     /* relaxed: looked at only under an even version. */
     atomic_u64_store(&g->begin, range->begin, memory_order_relaxed);
     atomic_u64_store(&g->end, range->end, memory_order_relaxed);
@@ -235,7 +235,7 @@ static void fault_guard_publish(fault_guard *g, const fault_guard_range *range, 
 }
 
 FIRN_INTERNAL status fault_guard_add(const void *address, size_t bytes, bool is_writable,
-                                     const char *name, fault_guard **out) {
+                                     char *const *name, fault_guard **out) {
     status st = STATUS_OK;
     fault_guard *g = NULL;
     *out = NULL;
@@ -278,7 +278,7 @@ FIRN_INTERNAL bool fault_guard_has_faulted(const fault_guard *guard, size_t *dis
 
 typedef struct fault_guard_query {
     uint64_t begin, end;
-    const char *name;
+    char *const *name;
 } fault_guard_query;
 
 static bool fault_guard_overlaps(fault_guard *g, const fault_guard_range *range, void *context) {
@@ -299,5 +299,5 @@ FIRN_INTERNAL status fault_guard_check(const void *address, size_t bytes) {
     return error_status(FIRN_IO_ERROR,
                         "a part of '%s' that is used through a mapping cannot be had: the file was "
                         "cut short or its device failed",
-                        query.name);
+                        *query.name);
 }

@@ -24,10 +24,10 @@
 
 typedef struct fault_guard fault_guard;
 
-/* Guards the pages that [address, address + bytes) touches, until removed. Keeps `name` (the
- * file's, for messages). `is_writable` as the mapping is. */
+/* Guards the pages that [address, address + bytes) touches, until removed. Keeps `name`: where the
+ * file's name stands, for messages. `is_writable` as the mapping is. */
 FIRN_INTERNAL NODISCARD status fault_guard_add(const void *address, size_t bytes, bool is_writable,
-                                               const char *name, fault_guard **out);
+                                               char *const *name, fault_guard **out);
 /* Before the memory is unmapped. NULL is fine. */
 FIRN_INTERNAL void fault_guard_remove(fault_guard *guard);
 /* Whether any page of the range was replaced; *distance is how far behind the range's first byte

@@ -124,7 +124,7 @@ FIRN_INTERNAL status vfs_map(vfs_file *file, uint64_t offset, size_t bytes, bool
         return vfs_failure(error, "map %zu bytes of '%s' at offset %" PRIu64, bytes, file->path,
                            offset);
     vfs_mapping mapping = {.file = file, .data = address, .bytes = bytes, .offset = offset};
-    status st = fault_guard_add(address, bytes, writable, file->path, &mapping.guard);
+    status st = fault_guard_add(address, bytes, writable, &file->path, &mapping.guard);
     if (UNLIKELY(!status_is_ok(st))) {
         vfs_unmap(&mapping);
         return st;
@@ -157,6 +157,19 @@ FIRN_INTERNAL status vfs_map_check_bytes(slice bytes) {
     return fault_guard_check(bytes.data, bytes.size);
 }
 
+FIRN_INTERNAL void vfs_populate(const vfs_mapping *mapping, size_t skip, size_t bytes) {
+    firn_file *handle = mapping->file->handle;
+    DCHECK(skip <= mapping->bytes && bytes <= mapping->bytes - skip);
+    /* Implementations built against an older header end before it. */
+    if (handle->methods->size > offsetof(firn_file_methods, populate) && handle->methods->populate)
+        handle->methods->populate(handle, mapping->data + skip, bytes);
+}
+
+FIRN_INTERNAL bool vfs_reserves_truly(const firn_vfs *vfs, const char *path) {
+    return vfs->size > offsetof(firn_vfs, reserves_truly) && vfs->reserves_truly &&
+           vfs->reserves_truly(vfs, path) != 0;
+}
+
 FIRN_INTERNAL void vfs_stored(vfs_file *file, uint64_t offset, size_t bytes) {
     if (UNLIKELY(file->handle->methods->stored != NULL))
         file->handle->methods->stored(file->handle, offset, bytes);
@@ -185,6 +198,20 @@ FIRN_INTERNAL status vfs_remove(const firn_vfs *vfs, const char *path) {
 FIRN_INTERNAL status vfs_rename(const firn_vfs *vfs, const char *from, const char *to) {
     int error = vfs->rename(vfs, from, to);
     return UNLIKELY(error) ? vfs_failure(error, "rename '%s' to '%s'", from, to) : STATUS_OK;
+}
+
+FIRN_INTERNAL status vfs_rename_open(const firn_vfs *vfs, vfs_file *file, const char *to) {
+    char *path = memory_copy_string(to);
+    if (!path)
+        return error_status(FIRN_NO_MEMORY, "cannot rename '%s': no memory", file->path);
+    status st = vfs_rename(vfs, file->path, to);
+    if (status_is_ok(st)) {
+        char *old = file->path;
+        file->path = path;
+        path = old;
+    }
+    memory_free(path);
+    return st;
 }
 
 FIRN_INTERNAL status vfs_make_dir(const firn_vfs *vfs, const char *path) {

@@ -57,6 +57,8 @@ FIRN_INTERNAL void vfs_unmap(vfs_mapping *mapping);
 FIRN_INTERNAL NODISCARD status vfs_map_check(const vfs_mapping *mapping);
 /* The same for bytes of whatever mapping, or of none. Costs a look at every mapping there is. */
 FIRN_INTERNAL NODISCARD status vfs_map_check_bytes(slice bytes);
+/* Makes a part of a writable mapping present; a hint. */
+FIRN_INTERNAL void vfs_populate(const vfs_mapping *mapping, size_t skip, size_t bytes);
 /* Reports stores into a writable mapping to the file system; free where nobody listens. */
 FIRN_INTERNAL void vfs_stored(vfs_file *file, uint64_t offset, size_t bytes);
 FIRN_INTERNAL void vfs_will_read(vfs_file *file, uint64_t offset, uint64_t bytes);
@@ -72,6 +74,10 @@ FIRN_INTERNAL NODISCARD status vfs_list(const firn_vfs *vfs, const char *path,
                                         firn_vfs_list_callback each, void *context);
 FIRN_INTERNAL NODISCARD status vfs_stat(const firn_vfs *vfs, const char *path, uint64_t *bytes,
                                         bool *is_directory);
+/* Renames `file`'s name, which the handle outlives, and takes the new one for its messages. */
+FIRN_INTERNAL NODISCARD status vfs_rename_open(const firn_vfs *vfs, vfs_file *file, const char *to);
+/* Whether stores into mapped and reserved files below `path` cannot fail for lack of space. */
+FIRN_INTERNAL bool vfs_reserves_truly(const firn_vfs *vfs, const char *path);
 /* LOCKED: held; *holder_pid is the holder, 0 if unknown. */
 FIRN_INTERNAL NODISCARD status vfs_lock(const firn_vfs *vfs, const char *path, void **lock,
                                         int64_t *holder_pid);

@@ -7,6 +7,7 @@
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 #include "platform/thread.h"
+#include "platform/vfs.h"
 #include "platform/vfs_mem_internal.h"
 
 enum { FAULT_SUFFIX_BYTES = 256 };
@@ -172,6 +173,12 @@ static void fault_file_will_read(firn_file *file, uint64_t offset, uint64_t byte
         f->under->methods->will_read(f->under, offset, bytes);
 }
 
+static void fault_file_populate(firn_file *file, void *address, size_t bytes) {
+    fault_file *f = fault_file_of(file);
+    if (f->under->methods->populate)
+        f->under->methods->populate(f->under, address, bytes);
+}
+
 static int fault_file_close(firn_file *file) {
     fault_file *f = fault_file_of(file);
     int error = f->under->methods->close(f->under);
@@ -193,6 +200,7 @@ static const firn_file_methods fault_file_methods = {
     .stored = fault_file_stored,
     .will_read = fault_file_will_read,
     .close = fault_file_close,
+    .populate = fault_file_populate,
 };
 
 static int fault_vfs_open(const firn_vfs *vfs, const char *path, int flags, firn_file **out) {
@@ -271,6 +279,10 @@ static int fault_vfs_unlock(const firn_vfs *vfs, void *lock) {
     return fault_of(vfs)->under->unlock(fault_of(vfs)->under, lock);
 }
 
+static int fault_vfs_reserves_truly(const firn_vfs *vfs, const char *path) {
+    return vfs_reserves_truly(fault_of(vfs)->under, path);
+}
+
 static int fault_vfs_free_bytes(const firn_vfs *vfs, const char *path, uint64_t *bytes) {
     return fault_of(vfs)->under->free_bytes(fault_of(vfs)->under, path, bytes);
 }
@@ -296,6 +308,7 @@ FIRN_INTERNAL status vfs_fault_new(const firn_vfs *under, vfs_fault **out) {
         .lock = fault_vfs_lock,
         .unlock = fault_vfs_unlock,
         .free_bytes = fault_vfs_free_bytes,
+        .reserves_truly = fault_vfs_reserves_truly,
     };
     *out = fault;
     return STATUS_OK;

@@ -214,6 +214,10 @@ static int mem_vfs_stat(const firn_vfs *vfs, const char *path, uint64_t *bytes, 
     return error;
 }
 
+static int mem_vfs_reserves_truly(MAYBE_UNUSED const firn_vfs *vfs, MAYBE_UNUSED const char *path) {
+    return 1;
+}
+
 static int mem_vfs_free_bytes(const firn_vfs *vfs, const char *path, uint64_t *bytes) {
     enum { MEM_UNLIMITED_GIB = 1024 };
     vfs_mem *disk = mem_disk_of(vfs);
@@ -257,6 +261,7 @@ FIRN_INTERNAL status vfs_mem_new(vfs_mem **out) {
         .lock = mem_vfs_lock,
         .unlock = mem_vfs_unlock,
         .free_bytes = mem_vfs_free_bytes,
+        .reserves_truly = mem_vfs_reserves_truly,
     };
     *out = disk;
     return STATUS_OK;

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/check.h"
 #include "platform/memory.h"
 
@@ -68,7 +70,11 @@ static int posix_write_at(firn_file *file, uint64_t offset, const void *data, si
 }
 
 static int posix_sync(firn_file *file) {
-    /* fdatasync covers the size where it is needed to read the data back. */
+    /* fdatasync covers the size where it is needed to read the data back. It covers stores into
+     * mappings as well: on Linux the first store to a clean page of a shared mapping faults, which
+     * marks the page dirty in the page cache that fdatasync writes, and write-back protects the
+     * page again so that the next store is noticed too. (POSIX asks for msync; on systems without
+     * one cache for both it would be needed here.) */
     while (fdatasync(posix_fd(file)) != 0) {
         if (errno != EINTR)
             return errno;
@@ -149,6 +155,20 @@ static int posix_unmap(MAYBE_UNUSED firn_file *file, void *address, size_t bytes
     return munmap((uint8_t *)address - before, bytes + before) == 0 ? 0 : errno;
 }
 
+/* MADV_POPULATE_WRITE, which headers older than Linux 5.14 lack. */
+enum { POSIX_POPULATE_WRITE = 23 };
+
+static void posix_populate(MAYBE_UNUSED firn_file *file, void *address, size_t bytes) {
+    size_t page = posix_page_bytes(), before = (size_t)((uintptr_t)address & (page - 1));
+    uint8_t *at = (uint8_t *)address - before;
+    if (madvise(at, bytes + before, POSIX_POPULATE_WRITE) == 0 || errno != EINVAL)
+        return;
+    /* Before Linux 5.14. Adding nothing makes a page present for writing, and is safe beside
+     * stores of others. */
+    for (size_t i = 0; i < bytes + before; i += page) /* relaxed: changes nothing */
+        (void)atomic_u32_add((atomic_u32 *)(void *)(at + i), 0, memory_order_relaxed);
+}
+
 static void posix_will_read(firn_file *file, uint64_t offset, uint64_t bytes) {
     if (posix_range_fits(offset, bytes))
         (void)posix_fadvise(posix_fd(file), (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
@@ -174,6 +194,7 @@ static const firn_file_methods posix_file_methods = {
     .stored = NULL,
     .will_read = posix_will_read,
     .close = posix_close,
+    .populate = posix_populate,
 };
 
 FIRN_INTERNAL int posix_open(const char *path, int flags) {
@@ -286,6 +307,19 @@ static int posix_vfs_free_bytes(MAYBE_UNUSED const firn_vfs *vfs, const char *pa
     return 0;
 }
 
+/* Known to take the blocks at fallocate and to write later stores in place. What copies on write
+ * (btrfs, zfs, bcachefs) may find no room for a stored page long after the store; of network and
+ * user-space file systems nothing is known. */
+static int posix_vfs_reserves_truly(MAYBE_UNUSED const firn_vfs *vfs, const char *path) {
+    enum { EXT4 = 0xEF53, XFS = 0x58465342, TMPFS = 0x01021994 };
+    struct statfs info;
+    while (statfs(path, &info) != 0) {
+        if (errno != EINTR)
+            return 0;
+    }
+    return info.f_type == EXT4 || info.f_type == XFS || info.f_type == TMPFS;
+}
+
 FIRN_API const firn_vfs *firn_vfs_default(void) {
     static const firn_vfs posix_vfs = {
         .size = sizeof(firn_vfs),
@@ -301,6 +335,7 @@ FIRN_API const firn_vfs *firn_vfs_default(void) {
         .lock = posix_lock,
         .unlock = posix_unlock,
         .free_bytes = posix_vfs_free_bytes,
+        .reserves_truly = posix_vfs_reserves_truly,
     };
     return &posix_vfs;
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/atomic.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
 
@@ -99,7 +100,12 @@ FIRN_INTERNAL void record_seal(const segment_header *segment, uint64_t offset,
     encode_fixed32(p + 8, head->sequence_delta);
     encode_fixed32(p + 12, head->synced_distance);
     p[16] = head->type;
-    encode_fixed32(p, record_checksum(segment, offset, p, checked_bytes));
+    uint32_t checksum = record_checksum(segment, offset, p, checked_bytes);
+    /* The record may be in a mapped file: a process that dies between two stores must not leave a
+     * checksum without what it covers. release: pairs with nobody in this process; readers in
+     * others compare the checksum itself. */
+    atomic_fence(memory_order_release);
+    encode_fixed32(p, checksum);
 }
 
 FIRN_INTERNAL record_verdict record_peek(slice data, uint64_t room, record_head *head,

@@ -19,10 +19,16 @@ FIRN_INTERNAL void wal_segment_set_state(wal_segment *segment, wal_segment_state
     segment->state = to;
 }
 
+static void wal_segments_close_file(wal_segment *segment) {
+    vfs_unmap(&segment->map);
+    (void)vfs_close(segment->file);
+    segment->file = NULL;
+}
+
 static void wal_segments_free_one(wal_segment *segment) {
     if (!segment)
         return;
-    (void)vfs_close(segment->file);
+    wal_segments_close_file(segment);
     memory_free(segment);
 }
 
@@ -62,12 +68,101 @@ static void wal_segments_remove_quietly(wal_writer *w, uint64_t number) {
     (void)w->vfs->remove(w->vfs, file_path(path, w->directory, FILE_LOG, number));
 }
 
+/* --- recycling --- */
+
+/* Whether a released segment's file may get a new name and be written over. Only what nobody else
+ * can have open: large values are read from the file long after their segment was released. */
+static bool wal_segments_may_recycle_locked(const wal_writer *w, const wal_segment *segment) {
+    mutex_assert_held(&w->list_mutex);
+    return segment->file && !segment->holds_extents && w->list.spare_count < w->spares_max &&
+           segment->usable_bytes == w->segment_bytes_max;
+}
+
+/* Its old header and records stay. They cannot be taken for anything: the number in the header is
+ * not that of the file's next name, and the next segment's epoch, random and new, seeds the
+ * checksums of its records. */
+static void wal_segments_keep_spare_locked(wal_writer *w, wal_segment *segment) {
+    w->list.spares[w->list.spare_count++] = (wal_spare){.file = segment->file,
+                                                        .map = segment->map,
+                                                        .number = segment->header.number,
+                                                        .bytes = segment->usable_bytes,
+                                                        .populated = segment->populated};
+    segment->file = NULL;
+    segment->map = (vfs_mapping){0};
+}
+
+static void wal_segments_drop_spare(wal_writer *w, wal_spare *spare) {
+    vfs_unmap(&spare->map);
+    (void)vfs_close(spare->file);
+    wal_segments_remove_quietly(w, spare->number);
+    *spare = (wal_spare){0};
+}
+
+/* Makes `segment` of a spare, if there is one of at least `need` bytes. The new name is durable
+ * when the directory is synced, which the first sync of the segment does (list.created has grown):
+ * until then a power cut may bring back the old name, or show the new one with the old header;
+ * either counts as no segment. */
+static bool wal_segments_reuse(wal_writer *w, wal_segment *segment, uint64_t need) {
+    char path[FILE_PATH_BYTES];
+    wal_spare spare = {0};
+    mutex_lock(&w->list_mutex);
+    if (w->list.spare_count > 0 && w->list.spares[w->list.spare_count - 1].bytes >= need)
+        spare = w->list.spares[--w->list.spare_count];
+    mutex_unlock(&w->list_mutex);
+    if (!spare.file)
+        return false;
+    file_path(path, w->directory, FILE_LOG, segment->header.number);
+    if (!status_is_ok(vfs_rename_open(w->vfs, spare.file, path))) {
+        wal_segments_drop_spare(w, &spare);
+        return false;
+    }
+    segment->file = spare.file;
+    segment->map = spare.map;
+    segment->populated = spare.populated;
+    segment->usable_bytes = segment->file_bytes = spare.bytes;
+    mutex_lock(&w->list_mutex);
+    w->list.recycled++;
+    mutex_unlock(&w->list_mutex);
+    return true;
+}
+
+/* --- creating --- */
+
+/* Maps a new segment's file. Where that fails its records are written instead. */
+static void wal_segments_map(wal_writer *w, wal_segment *segment) {
+    if (w->io != WAL_IO_MAPPED || segment->usable_bytes > SIZE_MAX)
+        return;
+    status st = vfs_map(segment->file, 0, (size_t)segment->usable_bytes, true, &segment->map);
+    if (status_is_ok(st) || !w->events)
+        return;
+    event e = event_begin(w->events, "log-not-mapped");
+    event_u64(&e, "segment", segment->header.number);
+    event_string(&e, "error", error_detail_get());
+    event_string(&e, "reason", "its records are written by system calls instead");
+    event_end(&e);
+}
+
+static status wal_segments_make_file(wal_writer *w, wal_segment *segment) {
+    status st = STATUS_OK;
+    char path[FILE_PATH_BYTES];
+    bool created = false;
+    /* Truncating: a failed append may have left the file behind. Its number stays in use, because
+     * the manifest's log floor may name it already. */
+    TRY(vfs_open(w->vfs, file_path(path, w->directory, FILE_LOG, segment->header.number),
+                 FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE, &segment->file));
+    created = true;
+    TRY(vfs_reserve(segment->file, 0, segment->usable_bytes));
+    wal_segments_map(w, segment);
+out:
+    if (!status_is_ok(st) && created)
+        wal_segments_remove_quietly(w, segment->header.number);
+    return st;
+}
+
 FIRN_INTERNAL status wal_segments_create(wal_writer *w, const segment_header *header,
                                          uint64_t record_bytes) {
     status st = STATUS_OK;
     uint64_t usual = w->append.next_bytes, need = SEGMENT_HEADER_BYTES + record_bytes;
-    char path[FILE_PATH_BYTES];
-    bool created = false;
     wal_segment *segment = NULL;
     TRY(wal_segments_reserve(w, 1));
     segment = memory_new_zeroed(sizeof *segment);
@@ -85,22 +180,15 @@ FIRN_INTERNAL status wal_segments_create(wal_writer *w, const segment_header *he
     entropy_read(&segment->header.epoch, sizeof segment->header.epoch);
     segment->usable_bytes = segment->file_bytes = need > usual ? need : usual;
     segment->state = WAL_SEGMENT_CURRENT;
-    /* Truncating: a failed append may have left the file behind. Its number stays in use, because
-     * the manifest's log floor may name it already. */
-    TRY(vfs_open(w->vfs, file_path(path, w->directory, FILE_LOG, segment->header.number),
-                 FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE, &segment->file));
-    created = true;
-    TRY(vfs_reserve(segment->file, 0, segment->usable_bytes));
+    if (!wal_segments_reuse(w, segment, need))
+        TRY(wal_segments_make_file(w, segment));
     w->append.fresh[w->append.fresh_count++] = segment;
     w->append.next_number++;
     if (need <= usual) /* an oversize segment says nothing about how busy the log is */
         w->append.next_bytes = usual * 2 < w->segment_bytes_max ? usual * 2 : w->segment_bytes_max;
     return STATUS_OK;
 out:
-    if (segment)
-        wal_segments_free_one(segment);
-    if (created)
-        wal_segments_remove_quietly(w, w->append.next_number);
+    wal_segments_free_one(segment);
     return st;
 }
 
@@ -193,6 +281,9 @@ FIRN_INTERNAL void wal_segments_deinit(wal_writer *w) {
     wal_segments_discard_fresh(w, false);
     for (size_t i = 0; i < w->list.count; i++)
         wal_segments_free_one(w->list.segments[i]);
+    /* A spare holds nothing; whoever opens the directory later need not find it. */
+    while (w->list.spare_count > 0)
+        wal_segments_drop_spare(w, &w->list.spares[--w->list.spare_count]);
     memory_free(w->list.segments);
     memory_free(w->append.fresh);
 }
@@ -218,19 +309,24 @@ FIRN_INTERNAL uint64_t wal_writer_floor_segment(wal_writer *w, uint64_t position
  * and gives its number; 0: there is none. */
 static uint64_t wal_segments_remove_next(wal_writer *w, uint64_t after) {
     uint64_t number = 0;
+    bool is_spare = false;
     mutex_lock(&w->list_mutex);
     for (size_t i = 0; i < w->list.count && number == 0; i++) {
         const wal_segment *segment = w->list.segments[i];
-        if (segment->state == WAL_SEGMENT_RELEASED && segment->header.number > after)
+        if (segment->state == WAL_SEGMENT_RELEASED && segment->header.number > after) {
             number = segment->header.number;
+            is_spare = segment->is_spare;
+        }
     }
     mutex_unlock(&w->list_mutex);
     if (number == 0)
         return 0;
     char path[FILE_PATH_BYTES];
-    status st = vfs_remove(w->vfs, file_path(path, w->directory, FILE_LOG, number));
-    if (!status_is_ok(st) && !status_is(st, FIRN_NOT_FOUND))
-        return number;
+    if (!is_spare) {
+        status st = vfs_remove(w->vfs, file_path(path, w->directory, FILE_LOG, number));
+        if (!status_is_ok(st) && !status_is(st, FIRN_NOT_FOUND))
+            return number;
+    }
     mutex_lock(&w->list_mutex);
     for (size_t i = 0; i < w->list.count; i++) {
         if (w->list.segments[i]->header.number != number)
@@ -254,8 +350,11 @@ FIRN_INTERNAL void wal_writer_release(wal_writer *w, uint64_t floor_segment) {
         if (segment->header.number >= floor_segment ||
             (segment->state != WAL_SEGMENT_SEALED && segment->state != WAL_SEGMENT_DURABLE))
             continue;
-        (void)vfs_close(segment->file);
-        segment->file = NULL;
+        if (wal_segments_may_recycle_locked(w, segment)) {
+            wal_segments_keep_spare_locked(w, segment);
+            segment->is_spare = true;
+        }
+        wal_segments_close_file(segment);
         wal_segment_set_state(segment, WAL_SEGMENT_RELEASED);
     }
     mutex_unlock(&w->list_mutex);
@@ -276,5 +375,9 @@ FIRN_INTERNAL void wal_writer_get_stats(wal_writer *w, wal_writer_stats *out) {
     out->segments = w->list.count;
     for (size_t i = 0; i < w->list.count; i++)
         out->live_bytes += w->list.segments[i]->file_bytes;
+    for (size_t i = 0; i < w->list.spare_count; i++)
+        out->live_bytes += w->list.spares[i].bytes;
+    out->spares = w->list.spare_count;
+    out->recycled_segments = w->list.recycled;
     mutex_unlock(&w->list_mutex);
 }

@@ -48,8 +48,16 @@ static void wal_sync_finish_sealed(wal_writer *w, wal_segment *segment) {
     vfs_file *file = segment->file;
     mutex_lock(&w->list_mutex);
     wal_segment_set_state(segment, WAL_SEGMENT_DURABLE);
-    segment->file = NULL;
+    vfs_mapping map = segment->map;
+    bool keeps = w->spares_max > 0 && segment->usable_bytes == w->segment_bytes_max;
+    if (!keeps) {
+        segment->file = NULL;
+        segment->map = (vfs_mapping){0};
+    }
     mutex_unlock(&w->list_mutex);
+    if (keeps)
+        return; /* it is likely to be needed for another segment soon */
+    vfs_unmap(&map);
     (void)vfs_close(file); /* nothing unsynced is left in it */
 }
 
@@ -65,6 +73,9 @@ static status wal_sync_files_locked(wal_writer *w, uint64_t target) {
     while (segment) {
         uint64_t number = segment->header.number;
         TRY(vfs_sync(segment->file));
+        /* What was stored since a page failed is not in the file that was synced. */
+        if (segment->map.file)
+            TRY(vfs_map_check(&segment->map));
         if (sealed)
             wal_sync_finish_sealed(w, segment);
         segment = wal_sync_next(w, number, target, &sealed);

@@ -18,7 +18,12 @@ enum {
     WAL_WRITER_SEGMENT_BYTES_MIN = 2 * SEGMENT_HEADER_BYTES,
     /* A buffer that grew beyond this for one append is given back at the next. */
     WAL_WRITER_BUFFER_KEPT_BYTES = 4 << 20,
-    WAL_WRITER_HINT_BYTES = 8
+    WAL_WRITER_HINT_BYTES = 8,
+    /* Larger records are written even where the log is mapped: copying them page by faulting page
+     * costs more than the system call. */
+    WAL_WRITER_STORED_BYTES_MAX = 64 << 10,
+    /* So many bytes ahead of the records, the mapping's pages are made present at once. */
+    WAL_WRITER_POPULATE_BYTES = 1 << 20
 };
 
 static uint64_t wal_writer_or_default(uint64_t value, uint64_t fallback) {
@@ -38,6 +43,9 @@ FIRN_INTERNAL status wal_writer_new(const wal_writer_args *args, wal_writer **ou
     w->directory = args->directory;
     memcpy(w->database, args->database, sizeof w->database);
     memcpy(w->boot_id, args->boot_id, sizeof w->boot_id);
+    w->io = args->io;
+    w->spares_max = args->spares_max < WAL_SPARES_MAX ? args->spares_max : WAL_SPARES_MAX;
+    w->events = args->events;
     w->segment_bytes_max =
         wal_writer_or_default(args->segment_bytes_max, WAL_WRITER_SEGMENT_BYTES_MAX);
     w->append.next_bytes =
@@ -136,6 +144,14 @@ static bool wal_append_fits(const wal_place *at, const wal_record_size *size) {
            at->sequence - at->segment->header.sequence <= UINT32_MAX;
 }
 
+/* Whether the record is stored into the segment's mapping. Extents are written, and the reference
+ * patched into memory of ours, so their record is too. */
+static bool wal_append_is_stored(const wal_segment *segment, const batch_view *batch,
+                                 const wal_record_size *size) {
+    return segment->map.file && batch->large_count == 0 &&
+           size->total_bytes <= WAL_WRITER_STORED_BYTES_MAX;
+}
+
 static void wal_append_advance(wal_place *at, const wal_record_size *size, uint32_t count) {
     at->offset += size->total_bytes;
     at->sequence += count;
@@ -181,7 +197,8 @@ static status wal_append_plan(wal_writer *w, wal_place at, const batch_view *bat
             *memory_bytes += WAL_WRITER_HINT_BYTES + SEGMENT_HEADER_BYTES;
         }
         wal_append_advance(&at, &size, batches[i].count);
-        *memory_bytes += size.head_bytes;
+        if (!wal_append_is_stored(at.segment, &batches[i], &size))
+            *memory_bytes += size.head_bytes + WAL_WRITER_HINT_BYTES;
     }
 out:
     return st;
@@ -290,19 +307,62 @@ out:
     return st;
 }
 
+static record_head wal_append_head(const wal_writer *w, const wal_place *at,
+                                   const wal_record_size *size) {
+    uint64_t unsynced = wal_append_position(at) - wal_writer_synced(w);
+    return (record_head){
+        .bytes = (uint32_t)size->checked_bytes,
+        .sequence_delta = (uint32_t)(at->sequence - at->segment->header.sequence),
+        .synced_distance = unsynced / 8 < UINT32_MAX ? (uint32_t)(unsynced / 8) : UINT32_MAX,
+        .type = RECORD_BATCH,
+    };
+}
+
+/* Makes the pages of [.., end) present, a good way ahead. */
+static void wal_append_populate(wal_segment *segment, uint64_t end) {
+    while (segment->populated < end) {
+        uint64_t rest = segment->map.bytes - segment->populated;
+        size_t part = rest < WAL_WRITER_POPULATE_BYTES ? (size_t)rest : WAL_WRITER_POPULATE_BYTES;
+        vfs_populate(&segment->map, (size_t)segment->populated, part);
+        segment->populated += part;
+    }
+}
+
+/* Encodes one batch where it belongs in the mapped file. A process that dies on the way leaves the
+ * record's checksum unwritten: before this call a zero word stood there, or in a recycled file old
+ * bytes that match no checksum of this segment. So the zero word that ends the log is moved behind
+ * the new record before the record begins to count. */
+static status wal_append_store(wal_writer *w, const wal_place *at, const batch_view *batch,
+                               const wal_record_size *size) {
+    wal_segment *segment = at->segment;
+    uint64_t end = at->offset + size->total_bytes;
+    bool has_hint = segment->usable_bytes - end >= WAL_WRITER_HINT_BYTES;
+    uint8_t *record = segment->map.data + at->offset;
+    uint64_t stored = size->total_bytes + (has_hint ? WAL_WRITER_HINT_BYTES : 0);
+    record_head head = wal_append_head(w, at, size);
+    if (segment == w->append.current)
+        w->append.wrote_current = true;
+    wal_append_populate(segment, at->offset + stored);
+    uint8_t *p = encode_varint32(record + RECORD_HEADER_BYTES, batch->count);
+    slice_copy_to(batch->ops, p);
+    p += batch->ops.size;
+    memset(p, 0, (size_t)(record + stored - p));
+    record_seal(&segment->header, at->offset, &head, (size_t)size->checked_bytes, record);
+    vfs_stored(segment->file, at->offset, (size_t)stored);
+    /* relaxed: a counter only this thread stores. */
+    atomic_u64_store(&w->bytes_written,
+                     atomic_u64_load(&w->bytes_written, memory_order_relaxed) + stored,
+                     memory_order_relaxed);
+    return vfs_map_check(&segment->map);
+}
+
 /* Encodes one batch at the run's end; *ops is its operations there. The extents of a large batch
  * are written before its header can be, so a killed process leaves no header without them. */
 static status wal_append_record(wal_writer *w, const wal_place *at, const batch_view *batch,
                                 const wal_record_size *size, wal_run *run, slice *ops) {
     status st = STATUS_OK;
     uint8_t *record = run->end, *p = record + RECORD_HEADER_BYTES;
-    uint64_t unsynced = wal_append_position(at) - wal_writer_synced(w);
-    record_head head = {
-        .bytes = (uint32_t)size->checked_bytes,
-        .sequence_delta = (uint32_t)(at->sequence - at->segment->header.sequence),
-        .synced_distance = unsynced / 8 < UINT32_MAX ? (uint32_t)(unsynced / 8) : UINT32_MAX,
-        .type = RECORD_BATCH,
-    };
+    record_head head = wal_append_head(w, at, size);
     if (UNLIKELY(batch->large_count > 0)) {
         head.bytes = (uint32_t)(size->total_bytes - RECORD_HEADER_BYTES);
         head.type = RECORD_LARGE_BATCH;
@@ -339,9 +399,17 @@ static status wal_append_write(wal_writer *w, wal_place *at, const batch_view *b
             run.offset = 0;
             run.end += SEGMENT_HEADER_BYTES;
         }
-        TRY(wal_append_record(w, at, &batches[i], &size, &run, &ops_out[i]));
+        if (wal_append_is_stored(at->segment, &batches[i], &size)) {
+            TRY(wal_append_flush(w, &run, false));
+            TRY(wal_append_store(w, at, &batches[i], &size));
+            ops_out[i] = batches[i].ops;
+            run.offset = at->offset + size.total_bytes;
+        } else {
+            TRY(wal_append_record(w, at, &batches[i], &size, &run, &ops_out[i]));
+        }
         wal_append_advance(at, &size, batches[i].count);
         if (UNLIKELY(batches[i].large_count > 0)) {
+            at->segment->holds_extents = true;
             TRY(wal_append_flush(w, &run, false));
             run.offset = at->offset;
         }

@@ -25,6 +25,14 @@ typedef struct wal_segment_info {
     uint64_t file_bytes;
 } wal_segment_info;
 
+/* How records get into a segment's file; the bytes are the same. */
+typedef enum wal_io {
+    WAL_IO_PWRITE, /* one write per append */
+    WAL_IO_MAPPED  /* stored into a mapping, without a system call; only where the file system
+                      truly reserves (vfs_reserves_truly). What goes wrong with mapping a segment
+                      makes that one a written one */
+} wal_io;
+
 typedef struct wal_writer_args {
     const firn_vfs *vfs;
     const char *directory; /* borrowed for the writer's life */
@@ -37,7 +45,10 @@ typedef struct wal_writer_args {
     uint64_t position;
     seqno next_sequence;
     uint64_t segment_bytes_first, segment_bytes_max; /* 0: 1 MiB, 64 MiB */
-    const wal_segment_info *older;                   /* still needed; kept until released */
+    wal_io io;
+    uint32_t spares_max;           /* segments of full size that are kept for reuse when released */
+    event_log *events;             /* kept; may be NULL */
+    const wal_segment_info *older; /* still needed; kept until released */
     size_t older_count;
 } wal_writer_args;
 
@@ -66,12 +77,16 @@ FIRN_INTERNAL uint64_t wal_writer_segment(const wal_writer *w);
 /* The oldest segment still needed when nothing below `position` is: for the manifest's log floor.
  * Does nothing yet. */
 FIRN_INTERNAL uint64_t wal_writer_floor_segment(wal_writer *w, uint64_t position);
-/* Deletes all segments below number `floor_segment`; only after the manifest edit that says so is
- * synced. Failures are reported to nobody but retried at the next call. */
+/* Deletes all segments below number `floor_segment`, or keeps them for reuse; only after the
+ * manifest edit that says so is synced. Failures are reported to nobody but retried at the next
+ * call. */
 FIRN_INTERNAL void wal_writer_release(wal_writer *w, uint64_t floor_segment);
 
 typedef struct wal_writer_stats {
-    uint64_t bytes_written, syncs, append_runs, segments, live_bytes;
+    uint64_t bytes_written, syncs;
+    uint64_t append_runs;               /* writes that appends cost; none for what was stored */
+    uint64_t segments, live_bytes;      /* spares included in the bytes */
+    uint64_t spares, recycled_segments; /* kept now; taken into use again since open */
 } wal_writer_stats;
 FIRN_INTERNAL void wal_writer_get_stats(wal_writer *w, wal_writer_stats *out);
 #endif

@@ -20,13 +20,26 @@ typedef enum wal_segment_state {
     WAL_SEGMENT_RELEASED /* not needed any more; its file is closed and to be deleted */
 } wal_segment_state;
 
+enum { WAL_SPARES_MAX = 4 };
+
+/* A released segment's file, under its old name, for the next segment. */
+typedef struct wal_spare {
+    vfs_file *file;
+    vfs_mapping map; /* empty: written, not mapped */
+    uint64_t number, bytes, populated;
+} wal_spare;
+
 typedef struct wal_segment {
     segment_header header; /* set at birth; of an adopted segment only number and position */
     uint64_t usable_bytes; /* the file's size at birth: where records may lie */
-    vfs_file *file;        /* closed by the thread that makes the segment durable */
+    vfs_file *file;     /* closed by the thread that makes the segment durable, or kept for reuse */
+    vfs_mapping map;    /* the whole file, if records are stored; unmapped before `file` closes */
+    uint64_t populated; /* bytes of `map` whose pages are present; the appending thread's */
+    bool holds_extents; /* readers may have its file open: never reused. The appending thread's */
     /* Guarded by list_mutex. */
     wal_segment_state state;
     uint64_t file_bytes;
+    bool is_spare;         /* released, and its file is one of list.spares now */
     uint64_t end_position; /* of its last record's end; not kept up to date while current */
 } wal_segment;
 
@@ -37,6 +50,9 @@ struct wal_writer {
     uint8_t database[16];
     uint8_t boot_id[16];
     uint64_t segment_bytes_max;
+    wal_io io;
+    uint32_t spares_max;
+    event_log *events; /* may be NULL */
 
     /* Owned by the appending thread. */
     struct {
@@ -59,7 +75,10 @@ struct wal_writer {
         wal_segment **segments;
         size_t count, capacity;
         uint64_t created; /* segments ever */
-    } list;               /* guarded by list_mutex */
+        wal_spare spares[WAL_SPARES_MAX];
+        size_t spare_count;
+        uint64_t recycled; /* segments ever made of spares */
+    } list;                /* guarded by list_mutex */
 
     /* Stored by the appending thread, the line apart from what syncs store. */
     _Alignas(CACHE_LINE_BYTES) atomic_u64 end;

@@ -41,6 +41,7 @@ typedef struct sweep {
     bool is_dead;
     const char *death_kind;
     uint64_t death_count; /* operations until then; 0: it lives on */
+    firn_log_io log_io;
     db_config config;
     firn_db *db;
     shadow shadow;
@@ -59,11 +60,11 @@ typedef struct sweep {
     size_t seen_count, seen_capacity;
 
     uint64_t recoveries, second_crashes, reuses, read_only_opens;
-    uint64_t log_segments, manifests; /* created by the workload */
-    uint64_t flushes, compactions;    /* done by the workload */
+    uint64_t log_segments, log_recycles, manifests; /* made by the workload */
+    uint64_t flushes, compactions;                  /* done by the workload */
 } sweep;
 
-void sweep_init(sweep *s, const char *name, uint64_t seed, unsigned per_mille);
+void sweep_init(sweep *s, const char *name, firn_log_io log_io, uint64_t seed, unsigned per_mille);
 /* A fresh disk and database; counters and report go on. */
 void sweep_restart(sweep *s);
 /* Crashes once more after the last operation, prints the report, and fails where a cell is empty.
@@ -86,7 +87,8 @@ void sweep_close(sweep *s);
 /* Writes what was put into s->shadow. */
 void sweep_write(sweep *s, bool sync);
 /* The same, but the disk takes only half of what goes to the log and is full for a moment: the
- * write is refused, and must leave no trace. */
+ * write is refused, and must leave no trace. (A mapped log has its space already and may take it.)
+ */
 void sweep_write_refused(sweep *s);
 void sweep_sync(sweep *s);
 void sweep_flush(sweep *s);

@@ -21,6 +21,7 @@ static void sweep_report_counts(FILE *out, const sweep *s) {
         uint64_t count;
     } counts[] = {{"batches", s->shadow.count},
                   {"log_segments", s->log_segments},
+                  {"log_recycles", s->log_recycles},
                   {"manifests", s->manifests},
                   {"flushes", s->flushes},
                   {"compactions", s->compactions},

@@ -77,6 +77,7 @@ static uint64_t full_one_run(uint64_t after, bool partial, bool stays_full) {
                            .error = ENOSPC,
                            .partial = partial};
     fault_fixture_init(&f, 7);
+    f.config.log_io = FIRN_LOG_IO_PWRITE; /* a mapped log has its space and does not write */
     fault_fixture_create(&f);
     vfs_fault_set(f.faults, &rule);
     full_run(&f, FULL_WRITES, 15);

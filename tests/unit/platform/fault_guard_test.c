@@ -17,6 +17,8 @@ enum { PAGE = 4096, FILE_PAGES = 8 };
 
 static char *dir;
 static vfs_file *file;
+static char other[] = "other";
+static char *const other_name = other;
 
 static int fresh_file(void **state) {
     (void)state;
@@ -96,8 +98,8 @@ TEST(fault_guard, finds_a_range_among_thousands) {
     vfs_mapping m;
     size_t distance;
     for (size_t i = 0; i < COUNT; i++)
-        ASSERT_OK(
-            fault_guard_add((void *)(uintptr_t)((i + 1) * PAGE), PAGE, false, "other", &guards[i]));
+        ASSERT_OK(fault_guard_add((void *)(uintptr_t)((i + 1) * PAGE), PAGE, false, &other_name,
+                                  &guards[i]));
     ASSERT_OK(vfs_map(file, 0, FILE_PAGES * PAGE, false, &m));
     ASSERT_OK(vfs_truncate(file, 0));
     assert_int_equal(*(volatile uint8_t *)(m.data + PAGE), 0);
@@ -126,7 +128,7 @@ static int status_of_child(void (*run)(void)) {
 static void fault_beside_the_guarded_range(void) {
     fault_guard *elsewhere;
     int fd = open(test_path(dir, "mapped"), O_RDWR);
-    if (!status_is_ok(fault_guard_add((void *)PAGE, PAGE, false, "elsewhere", &elsewhere)))
+    if (!status_is_ok(fault_guard_add((void *)PAGE, PAGE, false, &other_name, &elsewhere)))
         _exit(1);
     volatile uint8_t *map = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
     if (ftruncate(fd, 0) != 0)
@@ -136,7 +138,7 @@ static void fault_beside_the_guarded_range(void) {
 
 static void be_sent_the_signal(void) {
     fault_guard *elsewhere;
-    if (!status_is_ok(fault_guard_add((void *)PAGE, PAGE, false, "elsewhere", &elsewhere)))
+    if (!status_is_ok(fault_guard_add((void *)PAGE, PAGE, false, &other_name, &elsewhere)))
         _exit(1);
     (void)kill(getpid(), SIGBUS);
 }

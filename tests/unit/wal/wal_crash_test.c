@@ -161,4 +161,4 @@ TEST(wal_crash, survivors_are_a_prefix_with_everything_synced) {
     }
 }
 
-TEST_MAIN(RUN(wal_crash, survivors_are_a_prefix_with_everything_synced))
+LOG_TEST_MAIN(RUN(wal_crash, survivors_are_a_prefix_with_everything_synced))

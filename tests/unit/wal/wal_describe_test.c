@@ -115,5 +115,5 @@ TEST(wal_describe, prints_manifests_through_the_callers_decoder) {
     vfs_mem_free(disk);
 }
 
-TEST_MAIN(RUN(wal_describe, prints_batches_and_says_where_damage_is),
-          RUN(wal_describe, prints_manifests_through_the_callers_decoder))
+LOG_TEST_MAIN(RUN(wal_describe, prints_batches_and_says_where_damage_is),
+              RUN(wal_describe, prints_manifests_through_the_callers_decoder))

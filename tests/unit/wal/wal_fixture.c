@@ -22,11 +22,14 @@ char *log_path(uint64_t number, char out[64]) {
     return out;
 }
 
+wal_io log_fixture_io;
+
 wal_writer_args log_writer_args(const firn_vfs *vfs) {
     wal_writer_args args = {.vfs = vfs,
                             .directory = WAL_DIRECTORY,
                             .next_segment = 1,
                             .next_sequence = 1,
+                            .io = log_fixture_io,
                             .segment_bytes_first = 8192,
                             .segment_bytes_max = 32768};
     memcpy(args.database, database_id, sizeof database_id);

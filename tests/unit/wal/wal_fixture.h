@@ -31,6 +31,17 @@ typedef struct log_entries {
 vfs_mem *log_disk_new(void);
 char *log_path(uint64_t number, char out[64]);
 
+/* How the writers of log_writer_args write. LOG_TEST_MAIN runs all tests both ways. */
+extern wal_io log_fixture_io;
+#define LOG_TEST_MAIN(...)                                                        \
+    int main(void) {                                                              \
+        const struct CMUnitTest tests[] = {__VA_ARGS__};                          \
+        log_fixture_io = WAL_IO_PWRITE;                                           \
+        int failed = cmocka_run_group_tests_name("pwrite", tests, NULL, NULL);    \
+        log_fixture_io = WAL_IO_MAPPED;                                           \
+        return failed + cmocka_run_group_tests_name("mapped", tests, NULL, NULL); \
+    }
+
 wal_writer_args log_writer_args(const firn_vfs *vfs);
 wal_writer *log_writer_new(const wal_writer_args *args);
 /* The writer a database would go on with. */

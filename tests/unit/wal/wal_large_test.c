@@ -190,7 +190,7 @@ TEST(wal_large, a_batch_with_a_torn_extent_does_not_come_back) {
 #define RUN_WITH(behaviour) \
     { "wal_large: " #behaviour, test_wal_large_##behaviour, set_up, tear_down, NULL }
 
-TEST_MAIN(RUN_WITH(values_are_mapped_and_read_by_chunk),
-          RUN_WITH(large_and_small_batches_of_a_group_come_back),
-          RUN_WITH(a_damaged_chunk_is_corruption_with_its_offset),
-          RUN_WITH(a_batch_with_a_torn_extent_does_not_come_back))
+LOG_TEST_MAIN(RUN_WITH(values_are_mapped_and_read_by_chunk),
+              RUN_WITH(large_and_small_batches_of_a_group_come_back),
+              RUN_WITH(a_damaged_chunk_is_corruption_with_its_offset),
+              RUN_WITH(a_batch_with_a_torn_extent_does_not_come_back))

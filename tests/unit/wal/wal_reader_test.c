@@ -153,8 +153,8 @@ TEST(wal_reader, notices_a_header_that_changed) {
 #define RUN_WITH(behaviour) \
     { "wal_reader: " #behaviour, test_wal_reader_##behaviour, set_up, tear_down, NULL }
 
-TEST_MAIN(RUN_WITH(records_of_all_sizes_are_read_through_the_window),
-          RUN_WITH(a_damaged_length_takes_no_memory),
-          RUN_WITH(scan_finds_claims_behind_a_hole_and_only_news),
-          RUN_WITH(scan_stops_computing_checksums_when_its_budget_is_spent),
-          RUN_WITH(notices_a_header_that_changed))
+LOG_TEST_MAIN(RUN_WITH(records_of_all_sizes_are_read_through_the_window),
+              RUN_WITH(a_damaged_length_takes_no_memory),
+              RUN_WITH(scan_finds_claims_behind_a_hole_and_only_news),
+              RUN_WITH(scan_stops_computing_checksums_when_its_budget_is_spent),
+              RUN_WITH(notices_a_header_that_changed))

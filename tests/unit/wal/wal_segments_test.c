@@ -113,8 +113,8 @@ TEST(wal_segments, segments_of_an_earlier_life_are_released_likewise) {
 #define RUN_WITH(behaviour) \
     { "wal_segments: " #behaviour, test_wal_segments_##behaviour, set_up, tear_down, NULL }
 
-TEST_MAIN(RUN_WITH(floor_is_the_oldest_segment_with_records_above_a_position),
-          RUN_WITH(release_deletes_files_below_the_floor_only),
-          RUN_WITH(the_current_segment_is_never_released),
-          RUN_WITH(a_deletion_that_failed_is_tried_again),
-          RUN_WITH(segments_of_an_earlier_life_are_released_likewise))
+LOG_TEST_MAIN(RUN_WITH(floor_is_the_oldest_segment_with_records_above_a_position),
+              RUN_WITH(release_deletes_files_below_the_floor_only),
+              RUN_WITH(the_current_segment_is_never_released),
+              RUN_WITH(a_deletion_that_failed_is_tried_again),
+              RUN_WITH(segments_of_an_earlier_life_are_released_likewise))

@@ -129,9 +129,9 @@ TEST(wal_sync, failed_directory_sync_poisons) {
 #define RUN_WITH(behaviour) \
     { "wal_sync: " #behaviour, test_wal_sync_##behaviour, set_up, tear_down, NULL }
 
-TEST_MAIN(RUN_WITH(makes_all_segments_and_their_names_durable),
-          RUN_WITH(costs_one_call_in_the_steady_state_and_none_when_nothing_is_new),
-          RUN_WITH(a_record_says_what_was_durable_when_it_was_appended),
-          RUN_WITH(failed_sync_poisons_instead_of_retrying),
-          RUN_WITH(running_out_of_space_in_a_sync_poisons_too),
-          RUN_WITH(failed_directory_sync_poisons))
+LOG_TEST_MAIN(RUN_WITH(makes_all_segments_and_their_names_durable),
+              RUN_WITH(costs_one_call_in_the_steady_state_and_none_when_nothing_is_new),
+              RUN_WITH(a_record_says_what_was_durable_when_it_was_appended),
+              RUN_WITH(failed_sync_poisons_instead_of_retrying),
+              RUN_WITH(running_out_of_space_in_a_sync_poisons_too),
+              RUN_WITH(failed_directory_sync_poisons))

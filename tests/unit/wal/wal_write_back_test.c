@@ -80,5 +80,5 @@ TEST(wal_write_back, any_failing_call_is_reported) {
     vfs_mem_free(disk);
 }
 
-TEST_MAIN(RUN(wal_write_back, what_only_the_page_cache_had_is_durable_afterwards),
-          RUN(wal_write_back, any_failing_call_is_reported))
+LOG_TEST_MAIN(RUN(wal_write_back, what_only_the_page_cache_had_is_durable_afterwards),
+              RUN(wal_write_back, any_failing_call_is_reported))

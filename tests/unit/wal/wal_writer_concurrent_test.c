@@ -83,4 +83,4 @@ TEST(wal_writer_concurrent, append_beside_syncs_and_releases) {
     vfs_mem_free(disk);
 }
 
-TEST_MAIN(RUN(wal_writer_concurrent, append_beside_syncs_and_releases))
+LOG_TEST_MAIN(RUN(wal_writer_concurrent, append_beside_syncs_and_releases))

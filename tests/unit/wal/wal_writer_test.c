@@ -141,7 +141,7 @@ TEST(wal_writer, segments_double_and_an_oversize_record_gets_its_exact_size) {
     expect_log();
 }
 
-TEST(wal_writer, steady_appends_allocate_nothing_and_write_once) {
+TEST(wal_writer, steady_appends_allocate_nothing_and_write_once_or_not_at_all) {
     wal_writer_args args = log_writer_args(vfs_mem_vfs(disk));
     args.segment_bytes_first = args.segment_bytes_max = 1 << 20;
     char *directory = test_dir_new();
@@ -159,7 +159,8 @@ TEST(wal_writer, steady_appends_allocate_nothing_and_write_once) {
         ASSERT_OK(wal_writer_append(w, s, &view, 1, &ops));
     wal_writer_get_stats(w, &after);
     assert_int_equal(memory_allocation_count(), allocations);
-    assert_int_equal(after.append_runs - before.append_runs, 1000);
+    assert_int_equal(after.append_runs - before.append_runs,
+                     log_fixture_io == WAL_IO_MAPPED ? 0 : 1000);
     wal_writer_free(w);
     test_dir_remove(directory);
 }
@@ -362,14 +363,14 @@ TEST(wal_writer, every_allocation_may_fail) {
 #define RUN_WITH(behaviour) \
     { "wal_writer: " #behaviour, test_wal_writer_##behaviour, set_up, tear_down, NULL }
 
-TEST_MAIN(RUN_WITH(creates_no_file_before_the_first_append),
-          RUN_WITH(batches_of_all_sizes_round_trip),
-          RUN_WITH(a_group_spreads_over_segments_and_hands_out_its_operations),
-          RUN_WITH(segments_double_and_an_oversize_record_gets_its_exact_size),
-          RUN_WITH(steady_appends_allocate_nothing_and_write_once),
-          RUN_WITH(a_put_costs_22_bytes_over_key_and_value),
-          RUN_WITH(sequences_far_from_the_segments_first_start_a_new_one),
-          RUN_WITH(no_space_for_the_next_segment_leaves_no_trace),
-          RUN_WITH(no_space_in_the_middle_of_a_group_counts_none_of_it),
-          RUN_WITH(a_full_disk_recovers_by_itself), RUN_WITH(a_failed_write_poisons),
-          RUN_WITH(every_allocation_may_fail))
+LOG_TEST_MAIN(RUN_WITH(creates_no_file_before_the_first_append),
+              RUN_WITH(batches_of_all_sizes_round_trip),
+              RUN_WITH(a_group_spreads_over_segments_and_hands_out_its_operations),
+              RUN_WITH(segments_double_and_an_oversize_record_gets_its_exact_size),
+              RUN_WITH(steady_appends_allocate_nothing_and_write_once_or_not_at_all),
+              RUN_WITH(a_put_costs_22_bytes_over_key_and_value),
+              RUN_WITH(sequences_far_from_the_segments_first_start_a_new_one),
+              RUN_WITH(no_space_for_the_next_segment_leaves_no_trace),
+              RUN_WITH(no_space_in_the_middle_of_a_group_counts_none_of_it),
+              RUN_WITH(a_full_disk_recovers_by_itself), RUN_WITH(a_failed_write_poisons),
+              RUN_WITH(every_allocation_may_fail))
