@@ -49,10 +49,15 @@ typedef enum firn_durability {
 
 /* What opening does when the log is damaged below what is known to have been durable. */
 typedef enum firn_recovery {
-    FIRN_RECOVERY_DEFAULT = 0,  /* FIRN_RECOVERY_STRICT */
-    FIRN_RECOVERY_STRICT = 1,   /* refuse with CORRUPTION naming file and offset. A torn tail, the
-                                   normal trace of a crash, is cut and counted, never refused */
-    FIRN_RECOVERY_LAST_GOOD = 2 /* keep the longest undamaged prefix, report what was given up */
+    FIRN_RECOVERY_DEFAULT = 0,   /* FIRN_RECOVERY_STRICT */
+    FIRN_RECOVERY_STRICT = 1,    /* refuse with CORRUPTION naming file and offset. A torn tail, the
+                                    normal trace of a crash, is cut and counted, never refused */
+    FIRN_RECOVERY_LAST_GOOD = 2, /* keep the longest undamaged prefix, report what was given up */
+    FIRN_RECOVERY_SKIP = 3       /* keep every undamaged batch, before and behind the damage, and
+                                    report each hole (event `recovery`). What is kept is no prefix of
+                                    the commit order any more: a later write may be there without an
+                                    earlier one, a delete may be missing. All of it is in tables
+                                    when the open returns. A torn tail is cut as in the other modes */
 } firn_recovery;
 
 /* How the blocks of tables are compressed. It may differ from open to open: each block says how it

@@ -88,12 +88,13 @@ static status config_opening(const firn_options *o, db_config *c) {
     TRY(config_choice("create_if_missing", o->create_if_missing, true, &c->create_if_missing));
     TRY(config_choice("error_if_exists", o->error_if_exists, false, &c->error_if_exists));
     TRY(config_choice("read_only", o->read_only, false, &c->read_only));
-    if ((int)o->recovery < FIRN_RECOVERY_DEFAULT || o->recovery > FIRN_RECOVERY_LAST_GOOD) {
+    if ((int)o->recovery < FIRN_RECOVERY_DEFAULT || o->recovery > FIRN_RECOVERY_SKIP) {
         st = error_status(FIRN_INVALID_ARGUMENT, "option recovery has the unknown value %d",
                           (int)o->recovery);
         goto out;
     }
-    c->last_good = o->recovery == FIRN_RECOVERY_LAST_GOOD;
+    c->last_good = o->recovery >= FIRN_RECOVERY_LAST_GOOD;
+    c->skip_damage = o->recovery == FIRN_RECOVERY_SKIP;
     if ((int)o->log_io < FIRN_LOG_IO_DEFAULT || o->log_io > FIRN_LOG_IO_PWRITE) {
         st = error_status(FIRN_INVALID_ARGUMENT, "option log_io has the unknown value %d",
                           (int)o->log_io);

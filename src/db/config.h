@@ -19,7 +19,7 @@ typedef struct db_config {
     uint32_t threads;          /* 0 only in tests: background work is stepped by hand */
     firn_durability durability;
     uint64_t sync_interval_ms, sync_bytes, sync_commits;
-    bool create_if_missing, error_if_exists, read_only, last_good;
+    bool create_if_missing, error_if_exists, read_only, last_good, skip_damage;
     bool opens_tables_late; /* read-only, for verification: damaged tables do not fail the open */
     key_order order;
     const firn_vfs *vfs;

@@ -36,7 +36,7 @@ typedef struct option_row {
 static const char *const option_durability_words[] = {"default",     "every-commit",  "interval",
                                                       "every-bytes", "every-commits", "manual",
                                                       NULL};
-static const char *const option_recovery_words[] = {"default", "strict", "last-good", NULL};
+static const char *const option_recovery_words[] = {"default", "strict", "last-good", "skip", NULL};
 static const char *const option_log_io_words[] = {"default", "auto", "mapped", "pwrite", NULL};
 
 static const char *const option_compression_words[] = {"default", "none",   "lz4",
@@ -58,8 +58,8 @@ static const option_row option_rows[] = {
     OPTION_ROW(OPTION_CHOICE, error_if_exists, "yes|no", "no", "Refuse to open an existing one."),
     OPTION_ROW(OPTION_CHOICE, read_only, "yes|no", "no",
                "Take no lock and write nothing; works beside a live writer."),
-    OPTION_ROW(OPTION_RECOVERY, recovery, "strict|last-good", "strict",
-               "What to do when durable log bytes are damaged: refuse, or keep the good prefix."),
+    OPTION_ROW(OPTION_RECOVERY, recovery, "strict|last-good|skip", "strict",
+               "When durable log bytes are damaged: refuse, keep the prefix, or leave holes out."),
     OPTION_ROW(OPTION_U64, sync_interval_ms, "1..3600000", "1000",
                "With durability=interval: longest time a write stays unsynced."),
     OPTION_ROW(OPTION_U64, sync_bytes, "bytes, at least 4K", "1M",

@@ -160,6 +160,7 @@ static wal_recovery_args recovery_wal_args(const firn_db *db, recovery_replay *r
                               .floor_position = facts.log_floor_position,
                               .clean_end = facts.clean_end,
                               .last_good = db->config.last_good,
+                              .skip = db->config.skip_damage,
                               .beside_writer = replay->beside_writer,
                               .on_batch = recovery_on_batch,
                               .context = replay};
@@ -286,6 +287,10 @@ static void recovery_report(firn_db *db, const wal_recovery *found, uint64_t sta
     event_u64(&e, "bytes", found->bytes);
     event_u64(&e, "torn_bytes", found->torn_bytes);
     event_u64(&e, "last_sequence", found->last_sequence);
+    if (found->holes) {
+        event_u64(&e, "holes", found->holes);
+        event_u64(&e, "hole_bytes", found->hole_bytes);
+    }
     if (found->damage.size)
         event_bytes(&e, "given_up", buf_slice(&found->damage));
     event_u64(&e, "micros", (time_monotonic_ns(db->config.clock) - started_ns) / 1000);
@@ -337,7 +342,10 @@ FIRN_INTERNAL status recovery_run(firn_db *db) {
     db->jobs.log = db->log;
     /* Only now, when no file of the database was found missing, may files be removed. */
     TRY(recovery_remove_orphans(db, &found));
-    if (found.segment_count > RECOVERY_SEGMENTS_MAX)
+    /* The next open would meet the holes again, and a strict one would refuse. */
+    if (found.holes > 0)
+        TRY(recovery_flush_all(&replay));
+    else if (found.segment_count > RECOVERY_SEGMENTS_MAX)
         TRY(recovery_flush_if_room(&replay));
     background_note_tree(db);
     recovery_report(db, &found, started_ns);

@@ -33,6 +33,8 @@ typedef struct wal_replay {
     uint64_t position;
     seqno next_sequence;
     uint64_t reread_position; /* beside a writer: where reading was resumed last */
+    bool knows_synced;        /* skip: `synced` is D, for everything behind the first damage */
+    uint64_t synced;
     bool content_damaged; /* last_good: a valid record that does not decode; `out->damage` is set */
 } wal_replay;
 
@@ -92,6 +94,10 @@ static status wal_replay_record(wal_replay *r, uint64_t limit, bool *accepted) {
         r->reader.header.sequence + head.sequence_delta < r->next_sequence)
         goto out;
     st = wal_reader_batch(&r->reader, r->offset, &head, checked, &batch);
+    if (status_is(st, FIRN_CORRUPTION) && r->args->skip) {
+        st = STATUS_OK; /* a hole; whoever skips it reports it */
+        goto out;
+    }
     if (status_is(st, FIRN_CORRUPTION) && r->args->last_good) {
         buf_printf(&r->out->damage, "%s", error_detail_get());
         r->content_damaged = true;
@@ -269,6 +275,119 @@ out:
     return st;
 }
 
+/* --- going on behind damage --- */
+
+enum { WAL_REPLAY_HOLES_TOLD = 8 };
+
+/* Between two log positions, seen from `offset` of segment `number`. */
+static status wal_replay_note_hole(wal_replay *r, uint64_t offset, uint64_t to_position) {
+    char path[FILE_PATH_BYTES];
+    wal_recovery *out = r->out;
+    uint64_t number = r->segment ? r->segment->number : r->floor_segment;
+    uint64_t bytes = to_position - wal_replay_end(r);
+    out->hole_bytes += bytes;
+    if (++out->holes <= WAL_REPLAY_HOLES_TOLD)
+        buf_printf(&out->damage, "%s%s: %" PRIu64 " bytes from offset %" PRIu64 " on left out",
+                   out->damage.size ? "; " : "", wal_replay_path(r, number, path), bytes, offset);
+    else if (out->holes == WAL_REPLAY_HOLES_TOLD + 1)
+        buf_printf(&out->damage, "; and more");
+    return buf_status(&out->damage);
+}
+
+/* The first offset from `from` on, below `limit`, where a batch stands that may come next;
+ * UINT64_MAX: none. */
+static status wal_replay_find_batch(wal_replay *r, uint64_t from, uint64_t limit, uint64_t *found) {
+    status st = STATUS_OK;
+    *found = UINT64_MAX;
+    for (uint64_t at = from; at < limit && at < r->reader.file_bytes; at += RECORD_ALIGNMENT) {
+        record_head head;
+        slice checked;
+        record_verdict verdict;
+        wal_batch batch;
+        TRY(wal_reader_judge(&r->reader, at, &head, &checked, &verdict));
+        if (verdict != RECORD_VALID || record_padded_bytes(head.bytes) > limit - at ||
+            r->reader.header.sequence + head.sequence_delta < r->next_sequence)
+            continue;
+        st = wal_reader_batch(&r->reader, at, &head, checked, &batch);
+        if (status_is_ok(st)) {
+            *found = at;
+            break;
+        }
+        if (!status_is(st, FIRN_CORRUPTION))
+            break;
+        st = STATUS_OK;
+    }
+out:
+    return st;
+}
+
+static wal_chain_segment *wal_replay_next_usable(wal_replay *r) {
+    uint64_t number = r->segment ? r->segment->number : r->floor_segment;
+    for (size_t i = 0; i < r->chain.count; i++) {
+        wal_chain_segment *segment = &r->chain.segments[i];
+        if (segment->number > number && segment->is_valid && !segment->is_used &&
+            segment->header.position >= wal_replay_end(r))
+            return segment;
+    }
+    return NULL;
+}
+
+static status wal_replay_enter(wal_replay *r, wal_chain_segment *segment);
+
+/* Whether what stopped the reading is damage, and not the torn tail that every crash leaves: E < D.
+ * The scan from the first damage on has seen everything there is. */
+static status wal_replay_is_damage(wal_replay *r, bool *is_damage) {
+    wal_replay_tail tail;
+    if (!r->knows_synced) {
+        status st = wal_replay_scan_tail(r, &tail);
+        if (!status_is_ok(st))
+            return st;
+        r->knows_synced = true;
+        r->synced = tail.synced;
+    }
+    *is_damage = wal_replay_end(r) < r->synced;
+    return STATUS_OK;
+}
+
+/* Recovery mode skip: *skipped if there is something to read behind the damage at r->offset, and
+ * then it is there that reading goes on. */
+static status wal_replay_skip(wal_replay *r, uint64_t limit, bool *skipped) {
+    status st = STATUS_OK;
+    bool is_damage = false;
+    uint64_t found = UINT64_MAX;
+    *skipped = false;
+    if (!r->args->skip)
+        return STATUS_OK;
+    TRY(wal_replay_is_damage(r, &is_damage));
+    if (!is_damage)
+        goto out;
+    if (r->segment) {
+        /* At first from where it stopped: perhaps only the read was bad. */
+        uint64_t from =
+            r->reread_position == r->position ? r->offset + RECORD_ALIGNMENT : r->offset;
+        r->reread_position = r->position;
+        TRY(wal_replay_open(r, r->segment));
+        TRY(wal_replay_find_batch(r, from, limit, &found));
+    }
+    if (found != UINT64_MAX) {
+        if (found > r->offset)
+            TRY(wal_replay_note_hole(r, r->offset, r->position + (found - r->offset)));
+        r->position += found - r->offset;
+        r->offset = found;
+        *skipped = true;
+        goto out;
+    }
+    wal_chain_segment *next = wal_replay_next_usable(r);
+    if (!next)
+        goto out;
+    if (next->header.position > wal_replay_end(r))
+        TRY(wal_replay_note_hole(r, r->segment ? r->offset : 0, next->header.position));
+    TRY(wal_replay_enter(r, next));
+    *skipped = true;
+out:
+    return st;
+}
+
 /* Goes on with `segment`, behind what is below the floor. */
 static status wal_replay_enter(wal_replay *r, wal_chain_segment *segment) {
     r->position = segment->header.position;
@@ -308,8 +427,10 @@ static status wal_replay_check_unchanged(wal_replay *r) {
 
 static status wal_replay_walk(wal_replay *r) {
     status st = STATUS_OK;
-    bool read_on = true;
+    bool read_on = true, skipped;
     TRY(wal_replay_begin(r));
+    if (!r->segment)
+        TRY(wal_replay_skip(r, 0, &skipped));
     while (r->segment) {
         wal_chain_segment *next = wal_chain_successor(&r->chain, r->segment->number);
         uint64_t limit = next ? next->header.predecessor_cut : UINT64_MAX;
@@ -324,6 +445,9 @@ static status wal_replay_walk(wal_replay *r) {
             TRY(wal_replay_enter(r, next));
             continue;
         }
+        TRY(wal_replay_skip(r, limit, &skipped));
+        if (skipped)
+            continue;
         TRY(wal_replay_judge_end(r, &read_on));
         if (!read_on)
             break;

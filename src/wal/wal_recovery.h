@@ -22,6 +22,7 @@ typedef struct wal_recovery_args {
     uint64_t floor_position; /* nothing below is needed */
     uint64_t clean_end;      /* position known durable by the manifest; 0: none */
     bool last_good;          /* recovery mode: cut at damage instead of refusing */
+    bool skip;               /* with last_good: not cut, but go on behind it */
     /* Read-only beside a live writer: segments may grow, be recycled or deleted while they are
      * read. A tail that moves is not damage. ABORTED asks the caller to start over from CURRENT. */
     bool beside_writer;
@@ -44,6 +45,9 @@ typedef struct wal_recovery {
     uint64_t *dead; /* segment numbers that are not needed and may be deleted: owned */
     size_t dead_count;
     buf damage; /* last_good: what was given up, one line of text; empty: nothing */
+    /* skip: places left out, and the log bytes in them. What lies behind a hole was read, so it has
+     * to go into tables before it can be relied on: the next recovery meets the hole again. */
+    uint64_t holes, hole_bytes;
 } wal_recovery;
 
 /* CORRUPTION, with file and offset, when bytes that were durable are damaged or missing (strict).

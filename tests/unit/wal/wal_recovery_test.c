@@ -274,6 +274,99 @@ TEST(wal_recovery, a_clean_end_proves_what_was_durable) {
     assert_int_equal(found->count, 0);
 }
 
+static void damage(size_t record) {
+    uint64_t bytes, position = model->at[record].position;
+    for (uint64_t n = wal_writer_segment(w); n > 0; n--) {
+        uint8_t *file = file_of(n, &bytes);
+        segment_header header;
+        ASSERT_OK(segment_header_decode(file, &header));
+        if (header.position > position)
+            continue;
+        file[SEGMENT_HEADER_BYTES + (position - header.position) + 30] ^= 1;
+        return;
+    }
+}
+
+/* All of the model but what was damaged must be there. */
+static void assert_all_but(const bool *lost) {
+    size_t at = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        if (lost[i])
+            continue;
+        assert_true(at < found->count);
+        assert_int_equal(found->at[at].first_sequence, model->at[i].first_sequence);
+        assert_int_equal(found->at[at].digest, model->at[i].digest);
+        at++;
+    }
+    assert_int_equal(at, found->count);
+}
+
+TEST(wal_recovery, skip_keeps_every_batch_around_the_damage_and_reports_each_hole) {
+    bool lost[40] = {false};
+    begin();
+    append(38, 1000); /* over several segments */
+    ASSERT_OK(wal_writer_sync(w));
+    append(2, 1000);
+    uint64_t synced = wal_writer_synced(w);
+    damage(3);
+    damage(4);
+    damage(7); /* the last of its segment */
+    damage(20);
+    lost[3] = lost[4] = lost[7] = lost[20] = true;
+    stop();
+    ASSERT_CODE(recover(), FIRN_CORRUPTION);
+    args.last_good = args.skip = true;
+    ASSERT_OK(recover());
+    assert_all_but(lost);
+    assert_int_equal(r.holes, 3);
+    assert_int_equal(r.hole_bytes, 4 * (model->at[1].position - model->at[0].position));
+    assert_true(r.damage.size > 0);
+    assert_true(r.end_position >= synced);
+    w = log_writer_after(vfs, &r);
+    args.floor_position = r.end_position; /* as the flush that follows says */
+    args.floor_segment = r.next_segment;
+    model->count = 0;
+    append(2, 100);
+}
+
+TEST(wal_recovery, skip_leaves_out_a_segment_without_header) {
+    uint64_t bytes;
+    bool lost[40] = {false};
+    begin();
+    append(38, 1000);
+    ASSERT_OK(wal_writer_sync(w));
+    append(2, 1000);
+    segment_header second, third;
+    ASSERT_OK(segment_header_decode(file_of(2, &bytes), &second));
+    ASSERT_OK(segment_header_decode(file_of(3, &bytes), &third));
+    file_of(2, &bytes)[40] ^= 1;
+    for (size_t i = 0; i < model->count; i++)
+        lost[i] =
+            model->at[i].position >= second.position && model->at[i].position < third.position;
+    stop();
+    args.last_good = args.skip = true;
+    ASSERT_OK(recover());
+    assert_all_but(lost);
+    assert_int_equal(r.holes, 1);
+    assert_int_equal(r.hole_bytes, third.position - second.position);
+}
+
+TEST(wal_recovery, skip_cuts_a_torn_tail_as_the_other_modes_do) {
+    begin();
+    append(6, 100);
+    ASSERT_OK(wal_writer_sync(w));
+    append(6, 100);
+    damage(8); /* never known to be durable */
+    stop();
+    ASSERT_OK(recover());
+    assert_int_equal(found->count, 8);
+    args.last_good = args.skip = true;
+    ASSERT_OK(recover());
+    assert_int_equal(found->count, 8);
+    assert_int_equal(r.holes, 0);
+    assert_int_equal(r.damage.size, 0);
+}
+
 TEST(wal_recovery, last_good_cuts_at_the_damage_and_life_goes_on) {
     begin();
     append(6, 100);
@@ -567,6 +660,9 @@ LOG_TEST_MAIN(RUN_WITH(an_empty_directory_is_an_empty_log), RUN_WITH(says_where_
               RUN_WITH(a_later_segment_proves_what_was_durable),
               RUN_WITH(a_clean_end_proves_what_was_durable),
               RUN_WITH(last_good_cuts_at_the_damage_and_life_goes_on),
+              RUN_WITH(skip_keeps_every_batch_around_the_damage_and_reports_each_hole),
+              RUN_WITH(skip_leaves_out_a_segment_without_header),
+              RUN_WITH(skip_cuts_a_torn_tail_as_the_other_modes_do),
               RUN_WITH(segments_of_an_abandoned_future_are_dead),
               RUN_WITH(a_torn_first_segment_is_empty_and_the_chain_goes_on_behind_it),
               RUN_WITH(refuses_what_it_must_not_read), RUN_WITH(names_a_kind_of_operation_it_lacks),
