@@ -55,9 +55,6 @@ typedef struct firn_file_methods {
     void (*will_read)(firn_file *file, uint64_t offset, uint64_t bytes);
     /* Frees `file` in every case. */
     int (*close)(firn_file *file);
-    /* NULL, or makes the pages of a part of a writable mapping present without changing them, so
-       that the first stores to them do not wait for each. A hint: failing is silent. */
-    void (*populate)(firn_file *file, void *address, size_t bytes);
 } firn_file_methods;
 
 struct firn_file {

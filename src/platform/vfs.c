@@ -157,14 +157,6 @@ FIRN_INTERNAL status vfs_map_check_bytes(slice bytes) {
     return fault_guard_check(bytes.data, bytes.size);
 }
 
-FIRN_INTERNAL void vfs_populate(const vfs_mapping *mapping, size_t skip, size_t bytes) {
-    firn_file *handle = mapping->file->handle;
-    DCHECK(skip <= mapping->bytes && bytes <= mapping->bytes - skip);
-    /* Implementations built against an older header end before it. */
-    if (handle->methods->size > offsetof(firn_file_methods, populate) && handle->methods->populate)
-        handle->methods->populate(handle, mapping->data + skip, bytes);
-}
-
 FIRN_INTERNAL bool vfs_reserves_truly(const firn_vfs *vfs, const char *path) {
     return vfs->size > offsetof(firn_vfs, reserves_truly) && vfs->reserves_truly &&
            vfs->reserves_truly(vfs, path) != 0;

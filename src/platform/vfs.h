@@ -57,8 +57,6 @@ FIRN_INTERNAL void vfs_unmap(vfs_mapping *mapping);
 FIRN_INTERNAL NODISCARD status vfs_map_check(const vfs_mapping *mapping);
 /* The same for bytes of whatever mapping, or of none. Costs a look at every mapping there is. */
 FIRN_INTERNAL NODISCARD status vfs_map_check_bytes(slice bytes);
-/* Makes a part of a writable mapping present; a hint. */
-FIRN_INTERNAL void vfs_populate(const vfs_mapping *mapping, size_t skip, size_t bytes);
 /* Reports stores into a writable mapping to the file system; free where nobody listens. */
 FIRN_INTERNAL void vfs_stored(vfs_file *file, uint64_t offset, size_t bytes);
 FIRN_INTERNAL void vfs_will_read(vfs_file *file, uint64_t offset, uint64_t bytes);

@@ -12,7 +12,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/atomic.h"
 #include "base/check.h"
 #include "platform/memory.h"
 
@@ -155,20 +154,6 @@ static int posix_unmap(MAYBE_UNUSED firn_file *file, void *address, size_t bytes
     return munmap((uint8_t *)address - before, bytes + before) == 0 ? 0 : errno;
 }
 
-/* MADV_POPULATE_WRITE, which headers older than Linux 5.14 lack. */
-enum { POSIX_POPULATE_WRITE = 23 };
-
-static void posix_populate(MAYBE_UNUSED firn_file *file, void *address, size_t bytes) {
-    size_t page = posix_page_bytes(), before = (size_t)((uintptr_t)address & (page - 1));
-    uint8_t *at = (uint8_t *)address - before;
-    if (madvise(at, bytes + before, POSIX_POPULATE_WRITE) == 0 || errno != EINVAL)
-        return;
-    /* Before Linux 5.14. Adding nothing makes a page present for writing, and is safe beside
-     * stores of others. */
-    for (size_t i = 0; i < bytes + before; i += page) /* relaxed: changes nothing */
-        (void)atomic_u32_add((atomic_u32 *)(void *)(at + i), 0, memory_order_relaxed);
-}
-
 static void posix_will_read(firn_file *file, uint64_t offset, uint64_t bytes) {
     if (posix_range_fits(offset, bytes))
         (void)posix_fadvise(posix_fd(file), (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
@@ -194,7 +179,6 @@ static const firn_file_methods posix_file_methods = {
     .stored = NULL,
     .will_read = posix_will_read,
     .close = posix_close,
-    .populate = posix_populate,
 };
 
 FIRN_INTERNAL int posix_open(const char *path, int flags) {

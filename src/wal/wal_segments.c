@@ -85,8 +85,7 @@ static void wal_segments_keep_spare_locked(wal_writer *w, wal_segment *segment) 
     w->list.spares[w->list.spare_count++] = (wal_spare){.file = segment->file,
                                                         .map = segment->map,
                                                         .number = segment->header.number,
-                                                        .bytes = segment->usable_bytes,
-                                                        .populated = segment->populated};
+                                                        .bytes = segment->usable_bytes};
     segment->file = NULL;
     segment->map = (vfs_mapping){0};
 }
@@ -118,7 +117,6 @@ static bool wal_segments_reuse(wal_writer *w, wal_segment *segment, uint64_t nee
     }
     segment->file = spare.file;
     segment->map = spare.map;
-    segment->populated = spare.populated;
     segment->usable_bytes = segment->file_bytes = spare.bytes;
     mutex_lock(&w->list_mutex);
     w->list.recycled++;

@@ -21,9 +21,7 @@ enum {
     WAL_WRITER_HINT_BYTES = 8,
     /* Larger records are written even where the log is mapped: copying them page by faulting page
      * costs more than the system call. */
-    WAL_WRITER_STORED_BYTES_MAX = 64 << 10,
-    /* So many bytes ahead of the records, the mapping's pages are made present at once. */
-    WAL_WRITER_POPULATE_BYTES = 1 << 20
+    WAL_WRITER_STORED_BYTES_MAX = 64 << 10
 };
 
 static uint64_t wal_writer_or_default(uint64_t value, uint64_t fallback) {
@@ -318,16 +316,6 @@ static record_head wal_append_head(const wal_writer *w, const wal_place *at,
     };
 }
 
-/* Makes the pages of [.., end) present, a good way ahead. */
-static void wal_append_populate(wal_segment *segment, uint64_t end) {
-    while (segment->populated < end) {
-        uint64_t rest = segment->map.bytes - segment->populated;
-        size_t part = rest < WAL_WRITER_POPULATE_BYTES ? (size_t)rest : WAL_WRITER_POPULATE_BYTES;
-        vfs_populate(&segment->map, (size_t)segment->populated, part);
-        segment->populated += part;
-    }
-}
-
 /* Encodes one batch where it belongs in the mapped file. A process that dies on the way leaves the
  * record's checksum unwritten: before this call a zero word stood there, or in a recycled file old
  * bytes that match no checksum of this segment. So the zero word that ends the log is moved behind
@@ -342,7 +330,6 @@ static status wal_append_store(wal_writer *w, const wal_place *at, const batch_v
     record_head head = wal_append_head(w, at, size);
     if (segment == w->append.current)
         w->append.wrote_current = true;
-    wal_append_populate(segment, at->offset + stored);
     uint8_t *p = encode_varint32(record + RECORD_HEADER_BYTES, batch->count);
     slice_copy_to(batch->ops, p);
     p += batch->ops.size;

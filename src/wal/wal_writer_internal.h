@@ -26,7 +26,7 @@ enum { WAL_SPARES_MAX = 4 };
 typedef struct wal_spare {
     vfs_file *file;
     vfs_mapping map; /* empty: written, not mapped */
-    uint64_t number, bytes, populated;
+    uint64_t number, bytes;
 } wal_spare;
 
 typedef struct wal_segment {
@@ -34,7 +34,6 @@ typedef struct wal_segment {
     uint64_t usable_bytes; /* the file's size at birth: where records may lie */
     vfs_file *file;     /* closed by the thread that makes the segment durable, or kept for reuse */
     vfs_mapping map;    /* the whole file, if records are stored; unmapped before `file` closes */
-    uint64_t populated; /* bytes of `map` whose pages are present; the appending thread's */
     bool holds_extents; /* readers may have its file open: never reused. The appending thread's */
     /* Guarded by list_mutex. */
     wal_segment_state state;

@@ -36,8 +36,12 @@ TEST(options, enums_and_sizes_out_of_range_are_refused) {
     ASSERT_FIRN(firn_open(dir, &options, &db), FIRN_INVALID_ARGUMENT);
     EXPECT_DETAIL("durability");
     options = (firn_options)FIRN_OPTIONS_INIT;
-    options.recovery = (firn_recovery)3;
+    options.recovery = (firn_recovery)4;
     ASSERT_FIRN(firn_open(dir, &options, &db), FIRN_INVALID_ARGUMENT);
+    options = (firn_options)FIRN_OPTIONS_INIT;
+    options.log_io = (firn_log_io)4;
+    ASSERT_FIRN(firn_open(dir, &options, &db), FIRN_INVALID_ARGUMENT);
+    EXPECT_DETAIL("log_io");
     options = (firn_options)FIRN_OPTIONS_INIT;
     options.read_only = (firn_choice)3;
     ASSERT_FIRN(firn_open(dir, &options, &db), FIRN_INVALID_ARGUMENT);
