@@ -1,12 +1,17 @@
 /* compaction/level_iter.h - iterators over the tables of a version, for reads and for compactions.
  *
- * Threads:  none.
- * Lifetime: each iterator holds references on the version and the tables it uses. */
+ * Purpose:    tables whose ranges ascend and do not overlap, one after the other; one of them is
+ *             open at a time, and only once something is wanted of it.
+ * Invariants: as in iter/iter.h. {0} is attached to nothing.
+ * Threads:    none.
+ * Lifetime:   level_iter_new_* hold references on the version and the table in use; one that is
+ *             attached borrows the version and the bounds. */
 #ifndef FIRN_COMPACTION_LEVEL_ITER_H
 #define FIRN_COMPACTION_LEVEL_ITER_H
 
 #include "iter/iter.h"
 #include "table/table_cache.h"
+#include "table/table_iter.h"
 #include "version/version.h"
 
 typedef struct level_iter_args {
@@ -15,6 +20,24 @@ typedef struct level_iter_args {
     version *version; /* kept alive for the iterator's life */
     table_read_args read;
 } level_iter_args;
+
+typedef struct level_iter {
+    iter base;
+    level_iter_args args;
+    table_meta *const *metas;
+    size_t count;
+    size_t position; /* of the table in use */
+    bool owned;      /* made by level_iter_new_sorted: holds a reference on the version */
+    table_iter current;
+} level_iter;
+
+/* Makes it an unpositioned iterator over `count` tables; the array must live as long as the
+ * version. It must be attached to nothing. */
+FIRN_INTERNAL void level_iter_attach(level_iter *it, const level_iter_args *args,
+                                     table_meta *const *metas, size_t count);
+/* Lets go of the table in use; the memory blocks are decoded into stays. Twice is fine. */
+FIRN_INTERNAL void level_iter_detach(level_iter *it);
+FIRN_INTERNAL void level_iter_deinit(level_iter *it);
 
 /* One table. */
 FIRN_INTERNAL NODISCARD status level_iter_new_table(const level_iter_args *args, table_meta *meta,

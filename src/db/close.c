@@ -19,6 +19,7 @@ static void close_stop_work(firn_db *db) {
 /* Nothing is made durable here: db_close did that, or opening failed. */
 FIRN_INTERNAL void db_discard(firn_db *db) {
     close_stop_work(db);
+    db_idle_iterators_free(db);
     wal_writer_free(db->log);
     version_set_unref(db->versions);
     for (table_meta *dead = graveyard_take(&db->grave), *next; dead; dead = next) {

@@ -50,6 +50,10 @@ typedef struct background {
     uint64_t next_keyspace; /* guarded: round robin of the picker */
 } background;
 
+/* Iterators kept for their memory, and the most that one of them may hold. */
+#define DB_IDLE_ITERATORS          8
+#define DB_IDLE_ITERATOR_BYTES_MAX (256u << 10)
+
 struct firn_db {
     /* --- set at open, never changes --- */
     db_config config;
@@ -81,6 +85,8 @@ struct firn_db {
     atomic_u32 l0_tables;  /* most of any keyspace */
     atomic_u64 disk_bytes; /* tables, as of the last job */
     atomic_u64 iterators, pinned_values;
+    /* Freed iterators whose memory the next one takes, by thread; NULL: none. */
+    atomic_ptr idle_iterators[DB_IDLE_ITERATORS];
 
     commit_state commit;
     write_waits waits;
@@ -117,6 +123,9 @@ FIRN_INTERNAL void db_discard(firn_db *db);
 FIRN_INTERNAL NODISCARD status recovery_run(firn_db *db);
 FIRN_INTERNAL NODISCARD status recovery_load_read_only(firn_db *db, version_set **out,
                                                        seqno *visible);
+
+/* --- iterator.c --- */
+FIRN_INTERNAL void db_idle_iterators_free(firn_db *db);
 
 /* --- read.c --- */
 /* What a reader of `snapshot` (NULL: the present) looks at; NULL: no such keyspace. */

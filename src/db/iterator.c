@@ -7,10 +7,9 @@
  * `ahead` and `behind` say how many there are, and the merged iterator learns of them when it is
  * moved itself. Backward that holds for all but the run's first entry, of which a newer version may
  * stand in the run before. */
-#include "compaction/level_iter.h"
 #include "db/db_internal.h"
+#include "db/read_tree.h"
 #include "format/expiry.h"
-#include "iter/merging_iter.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 #include "util/buf.h"
@@ -30,13 +29,14 @@ struct firn_iter {
     uint32_t keyspace;
     const firn_snapshot *snapshot;
     table_read_args read;
-    slice lower, upper; /* unset: open */
+    iter_bounds bounds;
     bool lower_exclusive, upper_inclusive;
-    buf prefix_end; /* what `upper` points to in prefix mode */
+    buf prefix_end; /* what bounds.upper points to in prefix mode */
     read_view *view;
     seqno sequence;
     uint64_t clock_ms; /* what has expired by then is not shown */
-    iter *merged;
+    read_tree tree;
+    iter *merged; /* the tree's; NULL: a refresh failed */
 
     status st;
     iter_entry copy; /* in key and value */
@@ -52,49 +52,8 @@ struct firn_iter {
 
 /* --- construction --- */
 
-static status cursor_open_children(firn_iter *it, iter **children, size_t *count) {
-    status st = STATUS_OK;
-    read_view *view = it->view;
-    level_iter_args args = {.tables = it->db->tables,
-                            .order = view->order,
-                            .version = view->version,
-                            .read = it->read};
-    TRY(memtable_iter_new(view->active, &children[*count]));
-    ++*count;
-    for (uint32_t i = 0; i < view->sealed_count; i++, ++*count)
-        TRY(memtable_iter_new(view->sealed[i], &children[*count]));
-    for (uint32_t i = 0; i < view->version->levels[0].count; i++, ++*count)
-        TRY(level_iter_new_table(&args, view->version->levels[0].tables[i], &children[*count]));
-    for (uint32_t level = 1; level < LEVEL_COUNT; level++) {
-        const version_level *l = &view->version->levels[level];
-        if (l->count == 0)
-            continue;
-        TRY(level_iter_new_sorted(&args, l->tables, l->count, &children[*count]));
-        ++*count;
-    }
-out:
-    return st;
-}
-
-static status cursor_open_merged(firn_iter *it) {
-    status st = STATUS_OK;
-    size_t count = 0;
-    size_t most = 1 + it->view->sealed_count + it->view->version->levels[0].count + LEVEL_COUNT;
-    iter **children = memory_new_zeroed(most * sizeof(iter *));
-    if (!children)
-        return error_status(FIRN_NO_MEMORY, "%s: no memory for an iterator", it->db->directory);
-    TRY(cursor_open_children(it, children, &count));
-    size_t taken = count;
-    count = 0;
-    TRY(merging_iter_new(it->view->order, children, taken, &it->merged));
-out:
-    for (size_t i = 0; i < count; i++)
-        iter_free(children[i]);
-    memory_free(children);
-    return st;
-}
-
 static status cursor_pin_view(firn_iter *it) {
+    status st = STATUS_OK;
     it->view = db_view(it->db, it->keyspace, it->snapshot);
     if (!it->view)
         return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", it->db->directory,
@@ -103,7 +62,10 @@ static status cursor_pin_view(firn_iter *it) {
     it->sequence = it->snapshot ? it->snapshot->sequence
                                 : atomic_u64_load(&it->db->visible, memory_order_acquire);
     it->clock_ms = it->snapshot ? it->snapshot->created_ms : time_wall_ms(it->db->config.clock);
-    return cursor_open_merged(it);
+    read_tree_args args = {.view = it->view, .tables = it->db->tables, .read = it->read};
+    st = read_tree_attach(&it->tree, &args);
+    it->merged = it->tree.merged;
+    return st;
 }
 
 /* A prefix is the range from it to its successor, cut with the bounds. */
@@ -114,12 +76,13 @@ static status cursor_apply_prefix(firn_iter *it, slice prefix) {
                             it->db->directory);
     slice end = key_prefix_successor(prefix, &it->prefix_end);
     status st = buf_status(&it->prefix_end);
-    if (!slice_is_set(it->lower) || slice_compare(prefix, it->lower) > 0) {
-        it->lower = prefix;
+    if (!slice_is_set(it->bounds.lower) || slice_compare(prefix, it->bounds.lower) > 0) {
+        it->bounds.lower = prefix;
         it->lower_exclusive = false;
     }
-    if (slice_is_set(end) && (!slice_is_set(it->upper) || slice_compare(end, it->upper) <= 0)) {
-        it->upper = end;
+    if (slice_is_set(end) &&
+        (!slice_is_set(it->bounds.upper) || slice_compare(end, it->bounds.upper) <= 0)) {
+        it->bounds.upper = end;
         it->upper_inclusive = false;
     }
     return st;
@@ -154,23 +117,82 @@ static void cursor_count(firn_iter *it) {
     it->skipped = it->reseeks = 0;
 }
 
-FIRN_INTERNAL void db_iter_free(firn_iter *it) {
-    cursor_count(it);
-    cursor_drop_large(it);
-    iter_free(it->merged);
+/* Lets go of the view and all that was read of it. */
+static void cursor_unpin_view(firn_iter *it) {
+    cursor_end(it, STATUS_OK);
+    read_tree_detach(&it->tree);
+    it->merged = NULL;
     read_view_unref(it->view);
+    it->view = NULL;
+}
+
+/* --- iterators kept for the next one --- */
+
+static void cursor_destroy(firn_iter *it) {
+    if (!it)
+        return;
+    read_tree_deinit(&it->tree);
     buf_deinit(&it->prefix_end);
     buf_deinit(&it->key);
     buf_deinit(&it->value);
-    /* relaxed: firn_close, the only reader, may not run beside it. */
-    atomic_u64_sub(&it->db->iterators, 1, memory_order_relaxed);
     memory_free(it);
+}
+
+static atomic_ptr *cursor_idle_slot(firn_db *db) {
+    return &db->idle_iterators[thread_number() % DB_IDLE_ITERATORS];
+}
+
+/* One whose memory is there already, or a new one. NULL: no memory. */
+static firn_iter *cursor_take(firn_db *db) {
+    atomic_ptr *slot = cursor_idle_slot(db);
+    firn_iter *it = NULL;
+    /* relaxed: mostly there is nothing to take, or it is this thread's own. */
+    if (atomic_ptr_load(slot, memory_order_relaxed))
+        /* acquire: pairs with the release in cursor_give_back. */
+        it = atomic_ptr_exchange(slot, NULL, memory_order_acquire);
+    if (!it)
+        return memory_new_zeroed(sizeof *it);
+    firn_iter kept = *it;
+    *it = (firn_iter){.tree = kept.tree,
+                      .prefix_end = kept.prefix_end,
+                      .key = kept.key,
+                      .value = kept.value};
+    buf_clear(&it->prefix_end);
+    return it;
+}
+
+static void cursor_give_back(firn_db *db, firn_iter *it) {
+    uint64_t bytes = read_tree_memory_bytes(&it->tree) + it->key.capacity + it->value.capacity +
+                     it->prefix_end.capacity;
+    bool sound =
+        !it->key.out_of_memory && !it->value.out_of_memory && !it->prefix_end.out_of_memory;
+    if (bytes <= DB_IDLE_ITERATOR_BYTES_MAX && sound)
+        /* acq_rel: the release pairs with the acquire in cursor_take, the acquire with the release
+         * of whoever left what comes back. */
+        it = atomic_ptr_exchange(cursor_idle_slot(db), it, memory_order_acq_rel);
+    cursor_destroy(it);
+}
+
+FIRN_INTERNAL void db_idle_iterators_free(firn_db *db) {
+    for (int i = 0; i < DB_IDLE_ITERATORS; i++)
+        /* acquire: pairs with the release in cursor_give_back. */
+        cursor_destroy(atomic_ptr_exchange(&db->idle_iterators[i], NULL, memory_order_acquire));
+}
+
+FIRN_INTERNAL void db_iter_free(firn_iter *it) {
+    firn_db *db = it->db;
+    cursor_count(it);
+    cursor_drop_large(it);
+    cursor_unpin_view(it);
+    cursor_give_back(db, it);
+    /* relaxed: firn_close, the only reader, may not run beside it. */
+    atomic_u64_sub(&db->iterators, 1, memory_order_relaxed);
 }
 
 FIRN_INTERNAL status db_iter_new(firn_db *db, uint32_t keyspace_id,
                                  const firn_read_options *options, firn_iter **out) {
     status st = STATUS_OK;
-    firn_iter *it = memory_new_zeroed(sizeof *it);
+    firn_iter *it = cursor_take(db);
     *out = NULL;
     if (!it)
         return error_status(FIRN_NO_MEMORY, "%s: no memory for an iterator", db->directory);
@@ -178,12 +200,11 @@ FIRN_INTERNAL status db_iter_new(firn_db *db, uint32_t keyspace_id,
     atomic_u64_add(&db->iterators, 1, memory_order_relaxed);
     it->db = db;
     it->keyspace = keyspace_id;
-    it->read = (table_read_args){.fill_cache = true, .read_ahead = false};
+    it->read = (table_read_args){.fill_cache = true, .bounds = &it->bounds};
     if (options) {
         it->snapshot = options->snapshot;
         it->read.fill_cache = options->fill_cache != FIRN_NO;
-        it->lower = options->lower;
-        it->upper = options->upper;
+        it->bounds = (iter_bounds){options->lower, options->upper};
         it->lower_exclusive = options->lower_exclusive == FIRN_YES;
         it->upper_inclusive = options->upper_inclusive == FIRN_YES;
         if (slice_is_set(options->prefix))
@@ -204,11 +225,7 @@ FIRN_INTERNAL status db_iter_refresh(firn_iter *it) {
                             "%s: an iterator over a snapshot cannot be refreshed",
                             it->db->directory);
     cursor_drop_large(it);
-    iter_free(it->merged);
-    it->merged = NULL;
-    read_view_unref(it->view);
-    it->view = NULL;
-    cursor_end(it, STATUS_OK);
+    cursor_unpin_view(it);
     it->st = cursor_pin_view(it);
     return it->st;
 }
@@ -216,16 +233,18 @@ FIRN_INTERNAL status db_iter_refresh(firn_iter *it) {
 /* --- bounds --- */
 
 static bool cursor_is_below_lower(const firn_iter *it, slice key) {
-    if (!slice_is_set(it->lower))
+    if (!slice_is_set(it->bounds.lower))
         return false;
-    int order = key_order_compare_user(it->view->order, user_key_of(key), user_key_of(it->lower));
+    int order =
+        key_order_compare_user(it->view->order, user_key_of(key), user_key_of(it->bounds.lower));
     return order < 0 || (order == 0 && it->lower_exclusive);
 }
 
 static bool cursor_is_above_upper(const firn_iter *it, slice key) {
-    if (!slice_is_set(it->upper))
+    if (!slice_is_set(it->bounds.upper))
         return false;
-    int order = key_order_compare_user(it->view->order, user_key_of(key), user_key_of(it->upper));
+    int order =
+        key_order_compare_user(it->view->order, user_key_of(key), user_key_of(it->bounds.upper));
     return order > 0 || (order == 0 && !it->upper_inclusive);
 }
 
@@ -238,7 +257,7 @@ static inline slice cursor_run_key(const iter *m, uint32_t index) {
 static uint32_t cursor_count_below_upper(const firn_iter *it) {
     const iter *m = it->merged;
     uint32_t low = m->index + 1, high = m->count;
-    if (!slice_is_set(it->upper) || !cursor_is_above_upper(it, cursor_run_key(m, high - 1)))
+    if (!slice_is_set(it->bounds.upper) || !cursor_is_above_upper(it, cursor_run_key(m, high - 1)))
         return high;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -255,7 +274,7 @@ static uint32_t cursor_count_below_upper(const firn_iter *it) {
 static uint32_t cursor_first_from_lower(const firn_iter *it) {
     const iter *m = it->merged;
     uint32_t low = 1, high = m->index;
-    if (!slice_is_set(it->lower) || !cursor_is_below_lower(it, cursor_run_key(m, low)))
+    if (!slice_is_set(it->bounds.lower) || !cursor_is_below_lower(it, cursor_run_key(m, low)))
         return low;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -352,6 +371,8 @@ static void cursor_find_forward(firn_iter *it, slice skip) {
             it->skipped++;
             if (++unseen == CURSOR_STEPS_MAX) {
                 unseen = 0;
+                if (cursor_is_above_upper(it, user))
+                    break;
                 if ((slice_is_set(skip) && !cursor_save_key(it, &skip)) ||
                     !cursor_jump_to_visible(it, user))
                     return;
@@ -513,7 +534,7 @@ FIRN_INTERNAL void db_iter_seek(firn_iter *it, slice key) {
     cursor_start(it);
     bool from_lower = cursor_is_below_lower(it, key);
     if (from_lower)
-        key = it->lower;
+        key = it->bounds.lower;
     if (!cursor_seek_merged(it, key, it->sequence))
         return;
     cursor_find_forward(it, from_lower && it->lower_exclusive ? key : SLICE_UNSET);
@@ -522,8 +543,8 @@ FIRN_INTERNAL void db_iter_seek(firn_iter *it, slice key) {
 FIRN_INTERNAL void db_iter_seek_first(firn_iter *it) {
     if (!it->merged)
         return;
-    if (slice_is_set(it->lower)) {
-        db_iter_seek(it, it->lower);
+    if (slice_is_set(it->bounds.lower)) {
+        db_iter_seek(it, it->bounds.lower);
         return;
     }
     cursor_start(it);
@@ -537,7 +558,7 @@ FIRN_INTERNAL void db_iter_seek_for_prev(firn_iter *it, slice key) {
     cursor_start(it);
     bool inclusive = true;
     if (cursor_is_above_upper(it, key)) {
-        key = it->upper;
+        key = it->bounds.upper;
         inclusive = it->upper_inclusive;
     }
     if (cursor_seek_before(it, key, inclusive))
@@ -548,8 +569,8 @@ FIRN_INTERNAL void db_iter_seek_last(firn_iter *it) {
     if (!it->merged)
         return;
     cursor_start(it);
-    if (slice_is_set(it->upper)) {
-        if (cursor_seek_before(it, it->upper, it->upper_inclusive))
+    if (slice_is_set(it->bounds.upper)) {
+        if (cursor_seek_before(it, it->bounds.upper, it->upper_inclusive))
             cursor_find_backward(it);
         return;
     }

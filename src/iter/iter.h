@@ -22,6 +22,13 @@ typedef struct iter_entry {
     uint32_t value_bytes;
 } iter_entry;
 
+/* User keys that a reader wants nothing beyond; unset: open. A source may end instead of stepping
+ * past one of them (it never has to): it saves opening and reading what nobody looks at. Seeks know
+ * no bounds. */
+typedef struct iter_bounds {
+    slice lower, upper;
+} iter_bounds;
+
 typedef struct iter iter;
 
 typedef struct iter_methods {

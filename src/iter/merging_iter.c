@@ -185,6 +185,17 @@ static inline bool merging_entry_wins(const merging_iter *m, const iter *child, 
     return merging_key_before(m, key, iter_key(m->children[m->runner_up]));
 }
 
+/* How many of the next `limit` entries surely win, in the usual case: forward, by heads alone. */
+static inline uint32_t merging_walk(const merging_iter *m, const iter *child, uint32_t limit) {
+    const iter_entry *next = &child->run[child->index + 1];
+    uint64_t best = m->heads[m->runner_up];
+    uint32_t wins = 0;
+    while (wins < limit && next[wins].key_bytes >= 8 + KEY_TRAILER_BYTES &&
+           __builtin_bswap64(decode_fixed64(next[wins].key)) < best)
+        wins++;
+    return wins;
+}
+
 /* How many entries of the winner's run come before the runner-up: one by one at first, then
  * exponential and binary search, so that a piece of n costs O(log n) comparisons and a short one as
  * many as it has entries. */
@@ -194,6 +205,8 @@ static uint32_t merging_piece(const merging_iter *m, const iter *child) {
         return limit;
     uint32_t low = 0; /* the entry `low` steps on wins */
     uint32_t walk = limit < MERGING_WALK ? limit : MERGING_WALK;
+    if (LIKELY(m->forward && m->prefix_bytes == 0 && !m->order.custom))
+        low = merging_walk(m, child, walk - 1);
     while (low + 1 < walk && merging_entry_wins(m, child, low + 1))
         low++;
     if (low + 1 < walk || low + 1 == limit)
@@ -359,18 +372,28 @@ static const iter_methods merging_iter_methods = {
     .release = merging_release,
 };
 
-/* The iterator and its arrays in one piece, those with the strictest alignment first. */
-static merging_iter *merging_allocate(uint32_t count) {
+/* The iterator and its arrays lie in one piece, those with the strictest alignment first. */
+FIRN_INTERNAL size_t merging_iter_bytes(size_t count) {
     size_t each = sizeof(iter *) + sizeof(uint64_t) + 3 * sizeof(uint32_t);
-    merging_iter *m = memory_new_zeroed(sizeof *m + count * each);
-    if (!m)
-        return NULL;
+    return sizeof(merging_iter) + count * each;
+}
+
+FIRN_INTERNAL iter *merging_iter_place(void *memory, key_order order, iter *const *children,
+                                       size_t count) {
+    CHECK(count >= 2 && count < UINT32_MAX / 2);
+    merging_iter *m = memory;
+    m->base.methods = &merging_iter_methods;
+    iter_set_end(&m->base, STATUS_OK);
+    m->order = order;
+    m->count = (uint32_t)count;
+    m->forward = true;
+    m->winner = m->runner_up = m->ties = m->prefix_bytes = 0;
     m->heads = (uint64_t *)(void *)(m + 1);
     m->children = (iter **)(void *)(m->heads + count);
     m->losers = (uint32_t *)(void *)(m->children + count);
     m->winners = m->losers + count;
-    m->count = count;
-    return m;
+    memcpy(m->children, children, count * sizeof *children);
+    return &m->base;
 }
 
 FIRN_INTERNAL status merging_iter_new(key_order order, iter **children, size_t count, iter **out) {
@@ -381,18 +404,12 @@ FIRN_INTERNAL status merging_iter_new(key_order order, iter **children, size_t c
         *out = children[0];
         return STATUS_OK;
     }
-    CHECK(count < UINT32_MAX / 2);
-    merging_iter *m = merging_allocate((uint32_t)count);
-    if (!m) {
+    void *memory = memory_new(merging_iter_bytes(count));
+    if (!memory) {
         for (size_t i = 0; i < count; i++)
             iter_free(children[i]);
         return status_of(FIRN_NO_MEMORY, "making an iterator");
     }
-    m->base.methods = &merging_iter_methods;
-    iter_set_end(&m->base, STATUS_OK);
-    m->order = order;
-    m->forward = true;
-    memcpy(m->children, children, count * sizeof *children);
-    *out = &m->base;
+    *out = merging_iter_place(memory, order, children, count);
     return STATUS_OK;
 }

@@ -13,4 +13,10 @@
  * one child gives that child itself; with none an empty iterator. */
 FIRN_INTERNAL NODISCARD status merging_iter_new(key_order order, iter **children, size_t count,
                                                 iter **out);
+
+/* The same in memory of the caller's, merging_iter_bytes(count) of it, aligned for any type, for at
+ * least two children, which the caller keeps and releases. There is nothing to free. */
+FIRN_INTERNAL size_t merging_iter_bytes(size_t count);
+FIRN_INTERNAL iter *merging_iter_place(void *memory, key_order order, iter *const *children,
+                                       size_t count);
 #endif

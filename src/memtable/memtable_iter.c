@@ -11,27 +11,18 @@
  * Writers may add nodes meanwhile. A run is a state of the past: nodes added inside it later are
  * not seen, nodes added beyond it are. Order holds by construction: what follows the last node is
  * greater, and what is walked before the first node is smaller. */
-#include "memtable/memtable_internal.h"
+#include "memtable/memtable_iter.h"
 
 #include "base/check.h"
+#include "memtable/memtable_internal.h"
 #include "platform/memory.h"
 
 #include "base/poison.h"
 
 enum {
-    MEMTABLE_RUN_ENTRIES = 64,
     MEMTABLE_PACE_MAX = 3,       /* forwards, runs of 1, 4, 16, 64 entries */
     MEMTABLE_BACK_LEVEL_MAX = 5, /* backwards, of 1, about 4, 16, 32 entries */
 };
-
-typedef struct memtable_iter {
-    iter base;
-    memtable *table; /* one reference */
-    const skiplist *list;
-    const skiplist_node *first, *last; /* of the run */
-    uint32_t pace;                     /* grows from run to run, 0 after a seek */
-    iter_entry entries[MEMTABLE_RUN_ENTRIES];
-} memtable_iter;
 
 static inline void memtable_iter_set(iter_entry *entry, const skiplist_node *node) {
     entry->key = node->bytes;
@@ -172,18 +163,22 @@ static const iter_methods memtable_iter_methods = {
     .release = memtable_iter_release,
 };
 
+FIRN_INTERNAL void memtable_iter_attach(memtable_iter *it, memtable *m) {
+    it->base.methods = &memtable_iter_methods;
+    iter_set_end(&it->base, STATUS_OK);
+    it->table = m;
+    it->list = memtable_list(m);
+    it->first = it->last = NULL;
+    it->pace = 0;
+}
+
 FIRN_INTERNAL status memtable_iter_new(memtable *m, iter **out) {
     *out = NULL;
     memtable_iter *it = memory_new(sizeof *it);
     if (!it)
         return status_of(FIRN_NO_MEMORY, "making an iterator");
-    it->base.methods = &memtable_iter_methods;
-    iter_set_end(&it->base, STATUS_OK);
     memtable_ref(m);
-    it->table = m;
-    it->list = memtable_list(m);
-    it->first = it->last = NULL;
-    it->pace = 0;
+    memtable_iter_attach(it, m);
     *out = &it->base;
     return STATUS_OK;
 }

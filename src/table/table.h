@@ -47,7 +47,8 @@ FIRN_INTERNAL uint64_t table_memory_bytes(const table *t);
 
 typedef struct table_read_args {
     bool fill_cache;
-    bool read_ahead; /* iterators: the caller will scan (compaction, long scans) */
+    bool read_ahead;           /* iterators: the caller will scan (compaction, long scans) */
+    const iter_bounds *bounds; /* iterators: borrowed for their life; NULL: none */
 } table_read_args;
 
 /* Filter verdict counters of one call, for statistics. */

@@ -7,10 +7,11 @@
  * scan without filling the cache (compaction) read the file through a window of their own: one
  * read of up to 256 KiB instead of one per block, and blocks that are not compressed are decoded
  * where they were read. Both tell the file system in growing steps what they will want next. */
+#include "table/table_iter.h"
+
 #include "codec/codec.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
-#include "table/table.h"
 #include "table/table_internal.h"
 
 #include "base/poison.h"
@@ -21,32 +22,6 @@ enum {
     TABLE_AHEAD_BYTES_MIN = 64 << 10,
     TABLE_AHEAD_BYTES_MAX = 2 << 20
 };
-
-/* Memory that only grows, followed by BLOCK_SLACK_BYTES. */
-typedef struct table_scratch {
-    uint8_t *data;
-    size_t capacity;
-} table_scratch;
-
-typedef struct table_iter {
-    iter base;
-    table *t; /* a reference */
-    table_read_args args;
-    bool windowed;
-    uint32_t position; /* data block of the current run */
-    block_run run;
-    block_piece piece; /* of the block: what the run holds */
-    block_ref ref;     /* not windowed: the current run's block */
-
-    table_scratch window; /* file bytes from window_offset on */
-    uint64_t window_offset;
-    size_t window_bytes;
-    size_t window_step;
-    table_scratch expanded; /* windowed: the current block if it is compressed */
-
-    uint64_t ahead_end; /* the file system was told up to here */
-    size_t ahead_step;
-} table_iter;
 
 static status table_scratch_reserve(table_iter *it, table_scratch *s, size_t bytes) {
     if (LIKELY(bytes <= s->capacity))
@@ -158,15 +133,16 @@ static status table_iter_load(table_iter *it, uint32_t position, bool forward,
     it->base.st = STATUS_OK;
     if (it->windowed) {
         TRY(table_window_view(it, handle, forward, &view));
-    } else {
+    } else if (!it->ref.block || it->position != position) {
         block_ref_release(&it->ref);
         TRY(block_ref_fetch(&it->t->source, handle, it->t->blocks, it->args.fill_cache, &it->ref));
-        view = it->ref.block->view;
         /* Blocks in the cache need no help from the file system. */
         if (it->args.read_ahead && forward && it->ref.was_read)
             table_iter_hint(it, handle.offset + handle.bytes + BLOCK_TRAILER_BYTES);
     }
     it->position = position;
+    if (!it->windowed)
+        view = it->ref.block->view;
     block_piece piece = block_piece_whole(&view);
     if (target && !it->windowed &&
         UNLIKELY(!block_piece_around(&view, it->t->order, *target, &piece))) {
@@ -209,6 +185,25 @@ static void table_iter_load_backward(table_iter *it, uint32_t position) {
     iter_set_end(&it->base, STATUS_OK);
 }
 
+/* Whether all entries behind the current block lie above the upper bound: they are not below its
+ * separator. */
+static bool table_iter_is_done_forward(const table_iter *it) {
+    const iter_bounds *bounds = it->args.bounds;
+    if (!bounds || !slice_is_set(bounds->upper) || it->position >= it->t->index.count)
+        return false;
+    user_key separator = internal_key_user(table_index_separator(&it->t->index, it->position));
+    return key_order_compare_user(it->t->order, separator, user_key_of(bounds->upper)) > 0;
+}
+
+/* Whether all entries before the current block lie below the lower bound. */
+static bool table_iter_is_done_backward(const table_iter *it) {
+    const iter_bounds *bounds = it->args.bounds;
+    if (!bounds || !slice_is_set(bounds->lower) || it->position == 0)
+        return false;
+    user_key separator = internal_key_user(table_index_separator(&it->t->index, it->position - 1));
+    return key_order_compare_user(it->t->order, separator, user_key_of(bounds->lower)) < 0;
+}
+
 /* What a seek left out of the block at hand, in front of its piece or behind it. False: nothing. */
 static bool table_iter_load_rest(table_iter *it, block_piece rest) {
     if (rest.begin == rest.end)
@@ -219,19 +214,33 @@ static bool table_iter_load_rest(table_iter *it, block_piece rest) {
     return true;
 }
 
+/* The rest of the block at hand, or else the next one if `may_leave` it. */
+static void table_iter_go_on(table_iter *it, bool may_leave) {
+    if (!it->windowed &&
+        table_iter_load_rest(it, (block_piece){it->piece.end, it->ref.block->view.entries_bytes}))
+        return;
+    if (LIKELY(may_leave))
+        table_iter_load_forward(it, it->position + 1, NULL);
+    else
+        iter_set_end(&it->base, STATUS_OK);
+}
+
 static void table_iter_next_run(iter *base) {
     table_iter *it = (table_iter *)base;
-    if (it->windowed ||
-        !table_iter_load_rest(it, (block_piece){it->piece.end, it->ref.block->view.entries_bytes}))
-        table_iter_load_forward(it, it->position + 1, NULL);
+    table_iter_go_on(it, !table_iter_is_done_forward(it));
 }
 
 static void table_iter_prev_run(iter *base) {
     table_iter *it = (table_iter *)base;
-    if (it->windowed || !table_iter_load_rest(it, (block_piece){0, it->piece.begin}))
+    if (!it->windowed && table_iter_load_rest(it, (block_piece){0, it->piece.begin})) {
+        if (base->count > 0)
+            base->index = base->count - 1;
+        return;
+    }
+    if (UNLIKELY(table_iter_is_done_backward(it)))
+        iter_set_end(base, STATUS_OK);
+    else
         table_iter_load_backward(it, it->position);
-    else if (base->count > 0)
-        base->index = base->count - 1;
 }
 
 static void table_iter_seek_first(iter *base) {
@@ -254,8 +263,9 @@ static void table_iter_seek(iter *base, internal_key target) {
         base->index = block_run_find(&it->run, it->t->order, target);
         if (LIKELY(base->index < base->count))
             return;
-        /* The target lies behind the piece, or between the block's last key and its separator. */
-        table_iter_next_run(base);
+        /* The target lies behind the piece, or between the block's last key and its separator. A
+         * seek knows no bounds. */
+        table_iter_go_on(it, true);
     }
 }
 
@@ -263,14 +273,30 @@ static void *table_iter_origin(const iter *base) {
     return ((const table_iter *)base)->t;
 }
 
-static void table_iter_release(iter *base) {
-    table_iter *it = (table_iter *)base;
+FIRN_INTERNAL void table_iter_detach(table_iter *it) {
     block_ref_release(&it->ref);
+    table_unref(it->t);
+    it->t = NULL;
+    it->window_bytes = 0;
+    iter_set_end(&it->base, STATUS_OK);
+}
+
+FIRN_INTERNAL void table_iter_deinit(table_iter *it) {
+    table_iter_detach(it);
     block_run_deinit(&it->run);
     memory_free(it->window.data);
     memory_free(it->expanded.data);
-    table_unref(it->t);
-    memory_free(it);
+    it->window = it->expanded = (table_scratch){0};
+}
+
+FIRN_INTERNAL uint64_t table_iter_memory_bytes(const table_iter *it) {
+    return it->run.capacity * sizeof *it->run.entries + it->run.keys_capacity +
+           it->window.capacity + it->expanded.capacity;
+}
+
+static void table_iter_release(iter *base) {
+    table_iter_deinit((table_iter *)base);
+    memory_free(base);
 }
 
 static const iter_methods table_iter_methods = {
@@ -283,17 +309,23 @@ static const iter_methods table_iter_methods = {
     .release = table_iter_release,
 };
 
+FIRN_INTERNAL void table_iter_attach(table_iter *it, table *t, const table_read_args *args) {
+    DCHECK(!it->t && !it->ref.block);
+    it->base.methods = &table_iter_methods;
+    iter_set_end(&it->base, STATUS_OK);
+    it->t = t;
+    it->args = *args;
+    it->windowed = args->read_ahead && !args->fill_cache;
+    table_iter_forget_pace(it);
+}
+
 FIRN_INTERNAL status table_iter_new(table *t, const table_read_args *args, iter **out) {
     *out = NULL;
     table_iter *it = memory_new_zeroed(sizeof *it);
     if (!it)
         return error_status(FIRN_NO_MEMORY, "%s: no memory for an iterator", t->file->path);
-    it->base.methods = &table_iter_methods;
-    it->t = t;
-    it->args = *args;
-    it->windowed = args->read_ahead && !args->fill_cache;
     table_ref(t);
-    table_iter_forget_pace(it);
+    table_iter_attach(it, t, args);
     *out = &it->base;
     return STATUS_OK;
 }
