@@ -10,6 +10,7 @@ SEED   ?= 1
 STATES ?= 100000
 # One of tests/explore/parts for `make explore`, or empty for all of them.
 PART   ?=
+STEPS  ?= 4000000
 
 BUILD = tools/build.sh -j $(JOBS)
 CTEST = ctest -j $(JOBS)
@@ -75,6 +76,10 @@ fuzz: ## fuzz every decoder, or one: make fuzz T=name SECONDS=60
 crash: setup ## the deep crash sweep: make crash SEED=1 STATES=100000
 	@$(BUILD) deep test_crash_quick_sweep
 	@tools/crash.py --seed $(SEED) --states $(STATES) build/deep/tests/crash/quick_sweep_test
+
+sim: setup ## a simulated life with faults and crashes: make sim SEED=1 STEPS=4000000
+	@$(BUILD) deep helper_sim_sim
+	@build/deep/tests/sim/sim --seed $(SEED) --steps $(STEPS)
 
 mutants: setup ## plant each known bug in a copy and see that the quick sweep catches it
 	@tests/mutants/run.sh

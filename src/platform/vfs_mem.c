@@ -301,6 +301,13 @@ FIRN_INTERNAL void vfs_mem_set_capacity(vfs_mem *disk, uint64_t bytes) {
     mutex_unlock(&disk->mutex);
 }
 
+FIRN_INTERNAL uint64_t vfs_mem_used_bytes(vfs_mem *disk) {
+    mutex_lock(&disk->mutex);
+    uint64_t bytes = disk->used_bytes;
+    mutex_unlock(&disk->mutex);
+    return bytes;
+}
+
 FIRN_INTERNAL uint8_t *vfs_mem_contents(vfs_mem *disk, const char *path, uint64_t *bytes) {
     mem_place place;
     uint8_t *contents = NULL;

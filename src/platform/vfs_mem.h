@@ -48,6 +48,7 @@ typedef void (*vfs_mem_observer)(void *context, uint64_t operation, const char *
 FIRN_INTERNAL void vfs_mem_observe(vfs_mem *disk, vfs_mem_observer observer, void *context);
 /* Disk size; writes beyond it answer ENOSPC. UINT64_MAX: unlimited. */
 FIRN_INTERNAL void vfs_mem_set_capacity(vfs_mem *disk, uint64_t bytes);
+FIRN_INTERNAL uint64_t vfs_mem_used_bytes(vfs_mem *disk);
 /* Direct access for corruption tests: the file's current bytes; NULL if there is none. */
 FIRN_INTERNAL uint8_t *vfs_mem_contents(vfs_mem *disk, const char *path, uint64_t *bytes);
 #endif
