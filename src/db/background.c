@@ -267,6 +267,15 @@ static bool background_is_quiet_locked(const firn_db *db) {
     return b->flushes_running == 0 && b->compactions_running == 0;
 }
 
+/* Whoever asks for work himself gets a fresh try of it: that a job failed before, on a disk that has
+ * space again by now, is no answer to him. */
+static void background_try_again(firn_db *db) {
+    mutex_lock(&db->background.guard);
+    db->background.last = STATUS_OK;
+    db->background.retry_at_ns = 0;
+    mutex_unlock(&db->background.guard);
+}
+
 /* Waits until everything up to `sequence`, which the caller has sealed, is in tables. Memtables
  * that are sealed meanwhile are not waited for: under load there is always one. */
 static status background_wait_flushed(firn_db *db, seqno sequence) {
@@ -290,6 +299,7 @@ FIRN_INTERNAL status db_flush(firn_db *db) {
     status st = STATUS_OK;
     /* acquire: pairs with the commit leader's release; what is visible by now gets sealed. */
     seqno sequence = atomic_u64_load(&db->visible, memory_order_acquire);
+    background_try_again(db);
     TRY(commit_seal_all(db));
     TRY(background_wait_flushed(db, sequence));
 out:
@@ -376,6 +386,7 @@ FIRN_INTERNAL status db_wait_idle(firn_db *db) {
     status st = STATUS_OK;
     bool idle = false;
     TRY(commit_check_writable(db));
+    background_try_again(db);
     while (!idle && status_is_ok(st)) {
         workers_wake(db->workers);
         mutex_lock(&db->background.guard);
