@@ -81,6 +81,15 @@ sim: setup ## a simulated life with faults and crashes: make sim SEED=1 STEPS=40
 	@$(BUILD) deep helper_sim_sim
 	@build/deep/tests/sim/sim --seed $(SEED) --steps $(STEPS)
 
+corrupt: setup ## damage every kind of file 20,000 times: read, verify, repair
+	@$(BUILD) deep test_integration_crash_corruption test_integration_repair
+	@tools/certify.py --without crash,sim,faults,mutants,fuzz --seed $(SEED) --output build/corrupt
+
+certify: setup ## run everything that tries to break it; a JSON report in build/certify
+	@tools/setup.sh fuzz
+	@$(BUILD) deep
+	@tools/certify.py --seed $(SEED) --states $(STATES) --steps $(STEPS) --fuzz-seconds $(SECONDS)
+
 mutants: setup ## plant each known bug in a copy and see that the quick sweep catches it
 	@tests/mutants/run.sh
 

@@ -259,7 +259,12 @@ static status table_cache_try_open(table_cache *c, const table_locator *where, k
         .expected_bytes = where->file_bytes,
         .expected_identity = where->identity,
     };
-    return table_open(&args, out);
+    status st = table_open(&args, out);
+    /* Must not be taken for the absence of a key. */
+    if (UNLIKELY(status_is(st, FIRN_NOT_FOUND)))
+        return error_status(FIRN_CORRUPTION,
+                            "%s: missing, but the manifest lists it; run 'firn verify'", path);
+    return st;
 }
 
 /* Closes half of all tables, to get descriptors back. */
