@@ -11,6 +11,7 @@ STATES ?= 100000
 # One of tests/explore/parts for `make explore`, or empty for all of them.
 PART   ?=
 STEPS  ?= 4000000
+HOURS  ?= 1
 
 BUILD = tools/build.sh -j $(JOBS)
 CTEST = ctest -j $(JOBS)
@@ -89,6 +90,10 @@ certify: setup ## run everything that tries to break it; a JSON report in build/
 	@tools/setup.sh fuzz
 	@$(BUILD) deep
 	@tools/certify.py --seed $(SEED) --states $(STATES) --steps $(STEPS) --fuzz-seconds $(SECONDS)
+
+soak: setup ## the real system under steady load: memory, descriptors, latency stay flat; make soak HOURS=8
+	@$(BUILD) deep helper_soak_soak
+	@build/deep/tests/soak/soak --seconds $$(awk 'BEGIN { print $(HOURS) * 3600 }')
 
 mutants: setup ## plant each known bug in a copy and see that the quick sweep catches it
 	@tests/mutants/run.sh

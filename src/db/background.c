@@ -267,8 +267,8 @@ static bool background_is_quiet_locked(const firn_db *db) {
     return b->flushes_running == 0 && b->compactions_running == 0;
 }
 
-/* Whoever asks for work himself gets a fresh try of it: that a job failed before, on a disk that has
- * space again by now, is no answer to him. */
+/* Whoever asks for work himself gets a fresh try of it: that a job failed before, on a disk that
+ * has space again by now, is no answer to him. */
 static void background_try_again(firn_db *db) {
     mutex_lock(&db->background.guard);
     db->background.last = STATUS_OK;
