@@ -5,6 +5,7 @@
 #include "db/repair_internal.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
+#include "util/buf.h"
 
 #include "base/poison.h"
 
@@ -15,6 +16,7 @@ typedef struct repair_iter {
     size_t count;
     iter **heap; /* those with entries left, least key first */
     size_t heap_count;
+    buf shown; /* the entry shown last: its copies in other tables are skipped */
 } repair_iter;
 
 static bool repair_iter_less(const repair_iter *m, const iter *a, const iter *b) {
@@ -59,14 +61,25 @@ static void repair_iter_seek_first(iter *base) {
     repair_iter_show(m);
 }
 
-static void repair_iter_next_run(iter *base) {
-    repair_iter *m = (repair_iter *)base;
+static void repair_iter_advance(repair_iter *m) {
     iter *first = m->heap[0];
     iter_next(first);
     m->base.st = status_first(m->base.st, first->st);
     if (!iter_valid(first))
         m->heap[0] = m->heap[--m->heap_count];
     repair_iter_sink(m, 0);
+}
+
+static void repair_iter_next_run(iter *base) {
+    repair_iter *m = (repair_iter *)base;
+    buf_clear(&m->shown);
+    buf_append_slice(&m->shown, iter_key(m->heap[0]).s);
+    m->base.st = status_first(m->base.st, buf_status(&m->shown));
+    /* A copy is no older version: a single-delete must not take one and leave the other. */
+    do
+        repair_iter_advance(m);
+    while (m->heap_count > 0 && status_is_ok(m->base.st) &&
+           slice_equal(iter_key(m->heap[0]).s, buf_slice(&m->shown)));
     repair_iter_show(m);
 }
 
@@ -81,6 +94,7 @@ static void repair_iter_release(iter *base) {
         iter_free(m->children[i]);
     memory_free(m->children);
     memory_free(m->heap);
+    buf_deinit(&m->shown);
     memory_free(m);
 }
 
@@ -137,10 +151,10 @@ static bool repair_never_bottom(void *context, user_key key) {
 
 FIRN_INTERNAL status repair_write_sorted(repair *r, iter *in, key_order order, uint64_t file_bytes,
                                          table_output *output) {
-    /* One reader who sees everything: of each key the newest version stays. No clock: nothing
+    /* One reader who sees everything, at no time: of each key the newest version stays, and nothing
      * expires here. */
-    seqno everything = SEQNO_MAX;
-    const snapshot_list readers = {.sequences = &everything, .count = 1};
+    seqno everything[] = {SEQNO_MAX};
+    const snapshot_list readers = {.sequences = everything, .count = 1};
     entry_writer writer = {.output = output,
                            .order = order,
                            .vfs = r->config->vfs,

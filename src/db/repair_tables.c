@@ -140,6 +140,10 @@ static status repair_describe_salvaged(repair *r, repair_table *t, const repair_
     fields.entries = found->entries;
     fields.smallest.s = buf_slice(&s->smallest);
     fields.largest.s = buf_slice(&s->largest);
+    if (!t->meta) {
+        fields.min_expiry = found->properties.min_expiry;
+        fields.max_expiry = found->properties.max_expiry;
+    }
     fields.min_sequence = s->min_sequence;
     fields.max_sequence = s->max_sequence;
     if (!repair_find_keyspace(r, fields.keyspace))

@@ -98,7 +98,7 @@ bool sim_open_reader(sim *s) {
     }
     memcpy(r->seen, s->model, sizeof r->seen);
     if (rng_below(&s->random, 2)) {
-        st = db_snapshot_new(s->db, &r->snapshot);
+        st = db_snapshot_new(s->db, NULL, &r->snapshot);
         sim_note(s, "reader %d: a snapshot", (int)(r - s->readers));
     } else {
         r->keyspace = (uint32_t)rng_below(&s->random, SIM_KEYSPACES);

@@ -110,7 +110,7 @@ TEST(table_cache, a_forgotten_table_serves_its_users_to_the_end) {
     table_cache_forget(c, &where[0]);
     ASSERT_OK(vfs_remove(args.vfs, "/000001.sst"));
     ASSERT_CODE(table_cache_get(c, &where[0], &slots[0], (key_order){NULL}, &fresh),
-                FIRN_NOT_FOUND);
+                FIRN_CORRUPTION);
     assert_null(fresh);
     ASSERT_OK(table_verify(t, NULL, NULL));
     table_unref(t);
