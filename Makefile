@@ -78,6 +78,8 @@ crash: setup ## the deep crash sweep: make crash SEED=1 STATES=100000
 	@$(BUILD) deep test_crash_quick_sweep
 	@tools/crash.py --seed $(SEED) --states $(STATES) build/deep/tests/crash/quick_sweep_test
 
+.PHONY: sim corrupt certify soak
+
 sim: setup ## a simulated life with faults and crashes: make sim SEED=1 STEPS=4000000
 	@$(BUILD) deep helper_sim_sim
 	@build/deep/tests/sim/sim --seed $(SEED) --steps $(STEPS)
