@@ -178,6 +178,7 @@ out:
 typedef struct salvage_search {
     slice file;
     uint64_t effort; /* bytes of checksums left */
+    buf found;       /* handles of the data blocks found so far, as an index would have them */
 } salvage_search;
 
 static bool salvage_trailer_fits(const uint8_t *trailer, uint64_t bytes) {
@@ -223,48 +224,88 @@ static bool salvage_find_plain(const salvager *s, salvage_search *search, uint64
     return false;
 }
 
-/* Whether the block is what ends the data: the properties, or an index of blocks in front of it,
- * which must not be taken for entries. */
-static bool salvage_is_meta(salvager *s, const table_block *b, block_place at) {
-    table_properties found = s->out->properties;
-    slice comparator, key, value;
-    uint64_t previous_end = 0;
-    uint32_t count = 0;
-    if (status_is_ok(properties_decode(&b->view, at, &found, &comparator))) {
-        s->out->properties = found;
-        s->out->has_properties = true;
-        return true;
+/* Whether a handle, encoded, is that of a data block that was found. */
+static bool salvage_is_found(const salvage_search *search, slice handle) {
+    slice all = buf_slice(&search->found);
+    while (all.size > 0) {
+        slice one = slice_of(all.data + 1, all.data[0]);
+        if (slice_equal(one, handle))
+            return true;
+        all = slice_skip(all, 1 + one.size);
     }
+    return false;
+}
+
+/* An index of blocks in front of it must not be taken for entries. Its values are handles; where
+ * data was found, of that data. */
+static bool salvage_is_index(const salvage_search *search, const table_block *b, block_place at) {
+    slice key, value;
+    uint64_t previous_end = 0;
+    bool has_entries = false, knows_one = search->found.size == 0;
     block_cursor cursor = block_cursor_first(&b->view);
-    while (status_is_ok(block_cursor_next(&cursor, at, &key, &value)) && slice_is_set(key)) {
+    for (;;) {
         block_handle handle;
+        if (!status_is_ok(block_cursor_next(&cursor, at, &key, &value)))
+            return false;
+        if (!slice_is_set(key))
+            return has_entries && knows_one;
         if (!block_handle_decode(value, &handle) || handle.offset < previous_end ||
             handle.offset + handle.bytes > at.offset)
             return false;
         previous_end = handle.offset + handle.bytes;
-        count++;
+        knows_one |= salvage_is_found(search, value);
+        has_entries = true;
     }
-    return count > 0 && cursor.next == cursor.end;
 }
 
-/* *ended: what follows is no data any more. */
-static status salvage_found(salvager *s, block_handle handle, bool *ended) {
+/* Whether the block is what ends the data: the properties, or the index. */
+static bool salvage_is_meta(salvager *s, const salvage_search *search, const table_block *b,
+                            block_place at) {
+    table_properties found = s->out->properties;
+    slice comparator;
+    if (!status_is_ok(properties_decode(&b->view, at, &found, &comparator)))
+        return salvage_is_index(search, b, at);
+    s->out->properties = found;
+    s->out->has_properties = true;
+    return true;
+}
+
+static status salvage_note_found(salvage_search *search, block_handle handle) {
+    uint8_t bytes[1 + BLOCK_HANDLE_BYTES_MAX];
+    bytes[0] = (uint8_t)(block_handle_encode(handle, bytes + 1) - bytes - 1);
+    buf_append(&search->found, bytes, 1 + (size_t)bytes[0]);
+    return buf_status(&search->found);
+}
+
+/* A block whose checksum matches. *ended: what follows is no data any more. */
+static status salvage_found(salvager *s, salvage_search *search, block_handle handle, bool *ended) {
+    status st = STATUS_OK;
     table_block *b = NULL;
+    filter_view filter;
     block_place at = table_place(&s->t, handle.offset);
-    status st = block_load(&s->t.source, handle, &b);
-    if (status_is_ok(st)) {
-        *ended = salvage_is_meta(s, b, at);
-        if (!*ended)
-            st = salvage_block(s, b, at);
+    TRY(block_load_raw(&s->t.source, handle, &b));
+    if (filter_view_init(&filter, block_raw(b)))
+        goto out;
+    if (!block_view_init(&b->view, block_raw(b))) {
+        st = error_corruption_at(at.path, at.offset, "malformed block");
+        goto out;
     }
+    *ended = salvage_is_meta(s, search, b, at);
+    if (!*ended) {
+        TRY(salvage_block(s, b, at));
+        TRY(salvage_note_found(search, handle));
+    }
+out:
     block_free(b);
-    /* A filter, or something whose keys do not follow: no entries of this table. */
-    return salvage_is_damage(st) ? STATUS_OK : st;
+    if (!salvage_is_damage(st))
+        return st;
+    return salvage_note_hole(s, handle.offset, handle.bytes + BLOCK_TRAILER_BYTES,
+                             "a block holds no entries that follow");
 }
 
 static status salvage_by_search(salvager *s, slice file) {
     status st = STATUS_OK;
-    salvage_search search = {file, file.size * SALVAGE_EFFORT};
+    salvage_search search = {.file = file, .effort = file.size * SALVAGE_EFFORT};
     uint64_t at = 0;
     bool ended = false;
     block_handle handle;
@@ -274,13 +315,14 @@ static status salvage_by_search(salvager *s, slice file) {
                 break;
             TRY(salvage_note_hole(s, at, handle.offset - at, "no block begins here"));
         }
-        TRY(salvage_found(s, handle, &ended));
+        TRY(salvage_found(s, &search, handle, &ended));
         at = handle.offset + handle.bytes + BLOCK_TRAILER_BYTES;
     }
     if (!ended)
         TRY(salvage_note_hole(s, at, file.size - at, "no more blocks can be found"));
     TRY(salvage_tell_hole(s, SLICE_UNSET));
 out:
+    buf_deinit(&search.found);
     return st;
 }
 
