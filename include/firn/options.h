@@ -102,6 +102,15 @@ typedef enum firn_log_io {
  * from any thread; must not call Firn. */
 typedef void (*firn_event_callback)(void *context, const char *json, size_t size);
 
+/* How tables are read. */
+typedef enum firn_table_io {
+    FIRN_TABLE_IO_DEFAULT = 0,
+    FIRN_TABLE_IO_AUTO, /* mapped while they fit comfortably in memory, if they lie in the operating
+                           system's files; else pread */
+    FIRN_TABLE_IO_MAPPED, /* blocks that are not compressed are used where the system keeps them */
+    FIRN_TABLE_IO_PREAD   /* blocks are read into the block cache */
+} firn_table_io;
+
 typedef struct firn_options {
     size_t size; /* sizeof(firn_options); set by FIRN_OPTIONS_INIT */
 
@@ -137,7 +146,8 @@ typedef struct firn_options {
     uint64_t cache_bytes;         /* block cache; FIRN_NONE: no cache. Default memory_bytes / 2 */
     uint32_t block_bytes;         /* data block before compression, 256 B..1 MiB. Default 4096 */
     uint32_t restart_interval;    /* entries per restart point, 1..1024. Default 16 */
-    uint32_t filter_bits_per_key; /* 1..32; UINT32_MAX: no filters. Default 10 */
+    uint32_t filter_bits_per_key; /* on every level, 1..32; UINT32_MAX: no filters. Default by
+                                     level: 16 in L0, 8 in the last, 12 between */
     uint64_t file_bytes;          /* table size aimed at, 64 KiB..4 GiB. Default 64 MiB */
     uint64_t level_base_bytes;    /* size of the first level below L0. Default 4 x memtable */
     uint32_t level_fanout;        /* each level over the one above, 2..100. Default 10 */
@@ -154,6 +164,11 @@ typedef struct firn_options {
     uint32_t tombstone_percent;     /* tables with that many deletes among their entries are
                                        compacted early, 1..100; UINT32_MAX: never. Default 50 */
     firn_log_io log_io;             /* default FIRN_LOG_IO_AUTO */
+    firn_table_io table_io;         /* default FIRN_TABLE_IO_AUTO */
+    firn_compression compression_by_level[7]; /* L0 first; DEFAULT: as `compression` says */
+    uint32_t zstd_level;                      /* 1..19: smaller and slower upwards. Default 3 */
+    firn_choice verify_reads; /* mapped tables: check a block's checksum at each use. Default
+                                 FIRN_NO: at its first use after the table was opened */
 } firn_options;
 
 #define FIRN_OPTIONS_INIT FIRN_INIT_SIZED(firn_options)

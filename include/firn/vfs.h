@@ -55,6 +55,9 @@ typedef struct firn_file_methods {
     void (*will_read)(firn_file *file, uint64_t offset, uint64_t bytes);
     /* Frees `file` in every case. */
     int (*close)(firn_file *file);
+    /* NULL, or a hint that a mapping will be read here and there: what is read ahead of a page is
+       wasted. */
+    void (*map_is_random)(firn_file *file, void *address, size_t bytes);
 } firn_file_methods;
 
 struct firn_file {

@@ -57,6 +57,11 @@ FIRN_INTERNAL size_t codec_bound(codec_id id, size_t raw_bytes) {
 }
 
 FIRN_INTERNAL status codec_compress(codec_id id, slice raw, uint8_t *out, size_t *out_bytes) {
+    return codec_compress_at(id, 0, raw, out, out_bytes);
+}
+
+FIRN_INTERNAL status codec_compress_at(codec_id id, int level, slice raw, uint8_t *out,
+                                       size_t *out_bytes) {
     const codec_methods *methods = codec_methods_of((uint8_t)id);
     *out_bytes = 0;
     if (id == CODEC_NONE) /* storing bytes as they are never makes them fewer */
@@ -66,7 +71,7 @@ FIRN_INTERNAL status codec_compress(codec_id id, slice raw, uint8_t *out, size_t
     if (raw.size < 2)
         return STATUS_OK;
     size_t most = raw.size - (raw.size + 7) / 8;
-    status st = methods->compress(raw, out, most, out_bytes);
+    status st = methods->compress(raw, level, out, most, out_bytes);
     if (!status_is_ok(st) || *out_bytes > most)
         *out_bytes = 0;
     return st;

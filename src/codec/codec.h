@@ -21,6 +21,10 @@ FIRN_INTERNAL size_t codec_bound(codec_id id, size_t raw_bytes);
  * saves less than an eighth, reading the bytes as they are is worth more. */
 FIRN_INTERNAL NODISCARD status codec_compress(codec_id id, slice raw, uint8_t *out,
                                               size_t *out_bytes);
+/* The same with a level of the codec's own; 0 is its default. Only Zstd has levels, 1 to 19. */
+FIRN_INTERNAL NODISCARD status codec_compress_at(codec_id id, int level, slice raw, uint8_t *out,
+                                                 size_t *out_bytes);
+#define CODEC_LEVEL_MAX 19
 /* Fills exactly raw_bytes at `out`; CORRUPTION when the input is not that. Writes no detail but for
  * NOT_SUPPORTED: the caller knows file and offset. On failure the bytes at `out` mean nothing. */
 FIRN_INTERNAL NODISCARD status codec_decompress(uint8_t id, slice in, uint8_t *out,

@@ -4,7 +4,8 @@
 
 #include "base/poison.h"
 
-static status codec_lz4_compress(slice raw, uint8_t *out, size_t most, size_t *out_bytes) {
+static status codec_lz4_compress(slice raw, MAYBE_UNUSED int level, uint8_t *out, size_t most,
+                                 size_t *out_bytes) {
     *out_bytes = 0;
     if (raw.size > LZ4_MAX_INPUT_SIZE)
         return STATUS_OK;

@@ -128,7 +128,8 @@ static bool lz4_pack(slice in, lz4_out *o) {
     return lz4_put_sequence(o, slice_of(raw + anchor, in.size - anchor), 0, 0);
 }
 
-static status codec_lz4_builtin_compress(slice raw, uint8_t *out, size_t most, size_t *out_bytes) {
+static status codec_lz4_builtin_compress(slice raw, MAYBE_UNUSED int level, uint8_t *out,
+                                         size_t most, size_t *out_bytes) {
     lz4_out o = {out, out + most};
     *out_bytes = 0;
     if (raw.size <= UINT32_MAX && lz4_pack(raw, &o)) /* heads are 32 bits wide */

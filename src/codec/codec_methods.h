@@ -14,9 +14,9 @@
 typedef struct codec_methods {
     /* Room that compress needs at `out`; NULL: it never writes beyond `most`. */
     size_t (*bound)(size_t raw_bytes);
-    /* `raw` and `most` are not empty, most < raw.size. *out_bytes may be 0, or more than `most`,
-     * when that many do not suffice. */
-    status (*compress)(slice raw, uint8_t *out, size_t most, size_t *out_bytes);
+    /* `level` is 0, the default, or what codec_level_is_sound took. `raw` and `most` are not empty,
+     * most < raw.size. *out_bytes may be 0, or more than `most`, when that many do not suffice. */
+    status (*compress)(slice raw, int level, uint8_t *out, size_t most, size_t *out_bytes);
     /* Fills exactly raw_bytes (not 0) at `out` from any input (not empty), or says CORRUPTION. */
     status (*decompress)(slice in, uint8_t *out, size_t raw_bytes);
 } codec_methods;

@@ -10,8 +10,8 @@ static size_t codec_snappy_bound(size_t raw_bytes) {
 
 /* The library cannot be told how much is too much. It takes its working memory (at most some
  * 200 KiB) from C++'s heap and ends the process when there is none. */
-static status codec_snappy_compress(slice raw, uint8_t *out, MAYBE_UNUSED size_t most,
-                                    size_t *out_bytes) {
+static status codec_snappy_compress(slice raw, MAYBE_UNUSED int level, uint8_t *out,
+                                    MAYBE_UNUSED size_t most, size_t *out_bytes) {
     *out_bytes = 0;
     if (raw.size > UINT32_MAX) /* the format's sizes */
         return STATUS_OK;

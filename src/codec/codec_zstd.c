@@ -53,14 +53,16 @@ static bool codec_zstd_give(codec_zstd_pool *pool, void *context) {
     return false;
 }
 
-static status codec_zstd_compress(slice raw, uint8_t *out, size_t most, size_t *out_bytes) {
+static status codec_zstd_compress(slice raw, int level, uint8_t *out, size_t most,
+                                  size_t *out_bytes) {
     *out_bytes = 0;
     ZSTD_CCtx *context = codec_zstd_take(&codec_zstd_packers);
     if (!context)
         context = ZSTD_createCCtx();
     if (!context)
         return status_of(FIRN_NO_MEMORY, "Zstd context");
-    size_t bytes = ZSTD_compressCCtx(context, out, most, raw.data, raw.size, CODEC_ZSTD_LEVEL);
+    size_t bytes =
+        ZSTD_compressCCtx(context, out, most, raw.data, raw.size, level ? level : CODEC_ZSTD_LEVEL);
     if (ZSTD_sizeof_CCtx(context) > CODEC_ZSTD_KEPT_BYTES_MAX ||
         !codec_zstd_give(&codec_zstd_packers, context))
         ZSTD_freeCCtx(context);

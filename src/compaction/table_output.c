@@ -60,8 +60,10 @@ FIRN_INTERNAL status table_output_builder(table_output *o, table_builder **out) 
                                    .keyspace = o->args.keyspace,
                                    .block_bytes = options->block_bytes,
                                    .restart_interval = options->restart_interval,
-                                   .filter_bits_per_key = options->filter_bits_per_key,
-                                   .codec = tree_options_codec(options, o->args.level)};
+                                   .filter_bits_per_key =
+                                       tree_options_filter_bits(options, o->args.level),
+                                   .codec = tree_options_codec(options, o->args.level),
+                                   .codec_level = options->codec_level};
         entropy_read(args.identity, sizeof args.identity);
         TRY(table_builder_new(&args, &o->builder));
     }

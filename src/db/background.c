@@ -54,6 +54,8 @@ FIRN_INTERNAL void background_note_tree(firn_db *db) {
     /* relaxed: no partner; hints for pacing. */
     atomic_u32_store(&db->l0_tables, l0, memory_order_relaxed);
     atomic_u64_store(&db->disk_bytes, bytes, memory_order_relaxed);
+    table_cache_set_mapped(db->tables, db_config_maps_tables(&db->config, bytes,
+                                                             table_cache_is_mapped(db->tables)));
 }
 
 /* --- beginning and ending a job --- */

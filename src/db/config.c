@@ -48,7 +48,8 @@ static uint64_t config_clamp(uint64_t value, uint64_t least, uint64_t most) {
 
 static status config_memory(const firn_options *o, db_config *c) {
     status st = STATUS_OK;
-    uint64_t quarter = memory_total_bytes() / 4;
+    c->ram_bytes = memory_total_bytes();
+    uint64_t quarter = c->ram_bytes / 4;
     config_range memory = {"memory_bytes", o->memory_bytes, quarter < 64 * MIB ? 64 * MIB : quarter,
                            MIB, UINT64_MAX - 1};
     TRY(config_number(&memory, &c->memory_bytes));
@@ -117,6 +118,25 @@ out:
     return st;
 }
 
+static status config_table_io(const firn_options *o, db_config *c) {
+    if ((int)o->table_io < FIRN_TABLE_IO_DEFAULT || o->table_io > FIRN_TABLE_IO_PREAD)
+        return error_status(FIRN_INVALID_ARGUMENT, "option table_io has the unknown value %d",
+                            (int)o->table_io);
+    c->table_io = o->table_io == FIRN_TABLE_IO_DEFAULT ? FIRN_TABLE_IO_AUTO : o->table_io;
+    return config_choice("verify_reads", o->verify_reads, false, &c->verifies_reads);
+}
+
+/* Mapped tables cost a fault where pread costs a call, and the system cannot tell their hot blocks
+ * from their cold ones as a cache of blocks can: they pay while nearly all is resident. Two
+ * borders, so that a database between them does not change its mind at each compaction. */
+FIRN_INTERNAL bool db_config_maps_tables(const db_config *c, uint64_t live_bytes, bool now_mapped) {
+    if (c->table_io != FIRN_TABLE_IO_AUTO)
+        return c->table_io == FIRN_TABLE_IO_MAPPED;
+    if (c->vfs != firn_vfs_default())
+        return false;
+    return live_bytes <= (now_mapped ? c->ram_bytes / 2 : c->ram_bytes / 8 * 3);
+}
+
 static status config_codec(firn_compression given, codec_id *out) {
     static const codec_id codecs[] = {
         [FIRN_COMPRESSION_DEFAULT] = CODEC_NONE,  [FIRN_COMPRESSION_NONE] = CODEC_NONE,
@@ -163,20 +183,44 @@ out:
     return st;
 }
 
+static status config_filter(const firn_options *o, tree_options *t) {
+    t->filter_bits_per_key = 0;
+    if (o->filter_bits_per_key == UINT32_MAX)
+        return STATUS_OK;
+    t->filter_bits_per_key = TREE_FILTER_BY_LEVEL;
+    if (o->filter_bits_per_key == 0)
+        return STATUS_OK;
+    config_range filter = {"filter_bits_per_key", o->filter_bits_per_key, 10, 1, 32};
+    return config_number32(&filter, &t->filter_bits_per_key);
+}
+
+static status config_codecs(const firn_options *o, tree_options *t) {
+    status st = STATUS_OK;
+    codec_id codec;
+    uint32_t zstd_level;
+    _Static_assert(sizeof o->compression_by_level / sizeof *o->compression_by_level == LEVEL_COUNT,
+                   "one codec per level");
+    TRY(config_codec(o->compression, &t->codec));
+    for (int i = 0; i < LEVEL_COUNT; i++) {
+        TRY(config_codec(o->compression_by_level[i], &codec));
+        t->level_codecs[i] =
+            o->compression_by_level[i] == FIRN_COMPRESSION_DEFAULT ? 0 : (uint8_t)(codec + 1);
+    }
+    config_range level = {"zstd_level", o->zstd_level, 3, 1, CODEC_LEVEL_MAX};
+    TRY(config_number32(&level, &zstd_level));
+    t->codec_level = (int)zstd_level;
+out:
+    return st;
+}
+
 static status config_tree(const firn_options *o, db_config *c) {
     status st = STATUS_OK;
     tree_options *t = &c->tree;
-    const uint32_t no_filter = UINT32_MAX;
     config_range block = {"block_bytes", o->block_bytes, 4096, 256, MIB};
     TRY(config_number32(&block, &t->block_bytes));
     config_range restart = {"restart_interval", o->restart_interval, 16, 1, 1024};
     TRY(config_number32(&restart, &t->restart_interval));
-    config_range filter = {"filter_bits_per_key",
-                           o->filter_bits_per_key == no_filter ? 1 : o->filter_bits_per_key, 10, 1,
-                           32};
-    TRY(config_number32(&filter, &t->filter_bits_per_key));
-    if (o->filter_bits_per_key == no_filter)
-        t->filter_bits_per_key = 0;
+    TRY(config_filter(o, t));
     config_range file = {"file_bytes", o->file_bytes, 64 * MIB, 64 << 10, 4 * GIB};
     TRY(config_number(&file, &t->file_bytes));
     config_range base = {"level_base_bytes", o->level_base_bytes, 4 * c->memtable_bytes, 64 << 10,
@@ -192,7 +236,7 @@ static status config_tree(const firn_options *o, db_config *c) {
     config_range stop = {"l0_stop_trigger", o->l0_stop_trigger, 2 * t->l0_slowdown,
                          t->l0_slowdown + 1, 100000};
     TRY(config_number32(&stop, &t->l0_stop));
-    TRY(config_codec(o->compression, &t->codec));
+    TRY(config_codecs(o, t));
     TRY(config_strategy(o, t));
 out:
     return st;
@@ -214,6 +258,7 @@ FIRN_INTERNAL status db_config_derive(const firn_options *options, db_config *ou
     TRY(config_durability(&o, out));
     TRY(config_opening(&o, out));
     TRY(config_tree(&o, out));
+    TRY(config_table_io(&o, out));
     uint32_t cores = memory_cpu_count();
     config_range threads = {"threads", o.threads, cores < 2 ? 2 : cores > 64 ? 64 : cores, 1, 64};
     TRY(config_number32(&threads, &out->threads));
@@ -233,7 +278,10 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
     event_u64(&e, "block_bytes", c->tree.block_bytes);
     event_string(&e, "compression", codec_name((uint8_t)c->tree.codec));
     event_string(&e, "strategy", tree_strategy_name(c->tree.strategy));
-    event_u64(&e, "filter_bits_per_key", c->tree.filter_bits_per_key);
+    if (c->tree.filter_bits_per_key == TREE_FILTER_BY_LEVEL)
+        event_string(&e, "filter_bits_per_key", "16 in L0, 12, 8 in the last level");
+    else
+        event_u64(&e, "filter_bits_per_key", c->tree.filter_bits_per_key);
     event_u64(&e, "file_bytes", c->tree.file_bytes);
     event_u64(&e, "level_base_bytes", c->tree.level_base_bytes);
     event_u64(&e, "level_fanout", c->tree.level_fanout);

@@ -16,7 +16,10 @@ typedef struct db_config {
     uint64_t memtable_age_ms;  /* UINT64_MAX: none */
     uint64_t cache_bytes;      /* 0: no block cache */
     uint64_t disk_limit_bytes; /* UINT64_MAX: none */
-    uint32_t threads;          /* 0 only in tests: background work is stepped by hand */
+    uint64_t ram_bytes;        /* of the machine or the cgroup */
+    firn_table_io table_io;    /* not DEFAULT */
+    bool verifies_reads;
+    uint32_t threads; /* 0 only in tests: background work is stepped by hand */
     firn_durability durability;
     uint64_t sync_interval_ms, sync_bytes, sync_commits;
     bool create_if_missing, error_if_exists, read_only, last_good, skip_damage;
@@ -33,5 +36,8 @@ typedef struct db_config {
 
 /* INVALID_ARGUMENT names the option and its range. `options` may be NULL. */
 FIRN_INTERNAL NODISCARD status db_config_derive(const firn_options *options, db_config *out);
+/* Whether tables of `live_bytes` altogether are mapped, `now_mapped` as they are. */
+FIRN_INTERNAL bool db_config_maps_tables(const db_config *config, uint64_t live_bytes,
+                                         bool now_mapped);
 FIRN_INTERNAL void db_config_report(const db_config *config, event_log *events);
 #endif

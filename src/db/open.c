@@ -153,7 +153,9 @@ static status open_caches(firn_db *db) {
         .readers = &db->readers,
         /* Beside a live writer a table that was closed may be gone: all stay open. */
         .tables_max = db->config.read_only ? TABLE_CACHE_KEEPS_ALL : open_tables_max(),
-        .memory_max = db->config.memory_bytes / 4};
+        .memory_max = db->config.memory_bytes / 4,
+        .is_mapped = db_config_maps_tables(&db->config, 0, true),
+        .verifies_reads = db->config.verifies_reads};
     TRY(table_cache_new(&tables, &db->tables));
     db->jobs = (job_env){.vfs = db->config.vfs,
                          .directory = db->directory,

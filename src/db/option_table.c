@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "platform/error_detail.h"
+#include "version/version.h"
 
 #include "base/poison.h"
 
@@ -17,7 +18,9 @@ typedef enum option_type {
     OPTION_RECOVERY,
     OPTION_COMPRESSION,
     OPTION_STRATEGY,
-    OPTION_LOG_IO
+    OPTION_LOG_IO,
+    OPTION_LEVELS,
+    OPTION_TABLE_IO
 } option_type;
 
 typedef struct option_row {
@@ -43,6 +46,7 @@ static const char *const option_compression_words[] = {"default", "none",   "lz4
                                                        "zstd",    "snappy", NULL};
 
 static const char *const option_strategy_words[] = {"default", "leveled", "tiered", "fifo", NULL};
+static const char *const option_table_io_words[] = {"default", "auto", "mapped", "pread", NULL};
 
 static const option_row option_rows[] = {
     OPTION_ROW(OPTION_U64, memory_bytes, "bytes", "25% of RAM, at least 64M",
@@ -75,8 +79,8 @@ static const option_row option_rows[] = {
     OPTION_ROW(OPTION_U32, block_bytes, "256..1M", "4096", "Data block size aimed at."),
     OPTION_ROW(OPTION_U32, restart_interval, "1..1024", "16",
                "Keys between restart points of a block: fewer compress better, more seek faster."),
-    OPTION_ROW(OPTION_U32, filter_bits_per_key, "1..32|none", "10",
-               "Bloom filter bits per key: about 1 % false positives at 10."),
+    OPTION_ROW(OPTION_U32, filter_bits_per_key, "1..32|none", "16 in L0, 12, 8 last",
+               "Bloom filter bits per key on every level: about 1 % false positives at 10."),
     OPTION_ROW(OPTION_U64, file_bytes, "64K..4G", "64M", "Table size aimed at below L0."),
     OPTION_ROW(OPTION_U64, level_base_bytes, "bytes, at least 64K", "4 x memtable_bytes",
                "Size of the first level below L0."),
@@ -99,6 +103,13 @@ static const option_row option_rows[] = {
                "Deletes among a table's entries from which it is compacted early."),
     OPTION_ROW(OPTION_LOG_IO, log_io, "auto|mapped|pwrite", "auto",
                "How the log is written: stored into mapped files, or by system calls."),
+    OPTION_ROW(OPTION_LEVELS, compression_by_level, "words, L0 first", "as compression says",
+               "A codec for each level, separated by commas; the last one goes on downward."),
+    OPTION_ROW(OPTION_U32, zstd_level, "1..19", "3", "With zstd: smaller and slower upwards."),
+    OPTION_ROW(OPTION_TABLE_IO, table_io, "auto|mapped|pread", "auto",
+               "How tables are read; auto maps them while they fit comfortably in memory."),
+    OPTION_ROW(OPTION_CHOICE, verify_reads, "yes|no", "no",
+               "Mapped tables: check a block's checksum at each use, not at the first only."),
 };
 
 #undef OPTION_ROW
@@ -145,6 +156,28 @@ static bool option_parse_word(const char *text, const char *const *words, int *o
     return false;
 }
 
+/* "none,none,lz4": by level, and what comes last holds for all levels below. */
+static bool option_parse_levels(const char *text, firn_compression *levels) {
+    int word = 0;
+    for (size_t i = 0; i < LEVEL_COUNT; i++) {
+        size_t size = strcspn(text, ",");
+        char one[16];
+        if (size > 0 || i == 0) {
+            if (size >= sizeof one)
+                return false;
+            memcpy(one, text, size);
+            one[size] = 0;
+            if (!option_parse_word(one, option_compression_words, &word))
+                return false;
+            text += size;
+            if (*text == ',' && !*++text)
+                return false;
+        }
+        levels[i] = (firn_compression)word;
+    }
+    return *text == 0;
+}
+
 static bool option_store(const option_row *row, const char *text, void *field) {
     static const char *const choice_words[] = {"default", "yes", "no", NULL};
     uint64_t number = 0;
@@ -185,6 +218,13 @@ static bool option_store(const option_row *row, const char *text, void *field) {
         if (!option_parse_word(text, option_log_io_words, &word))
             return false;
         *(firn_log_io *)field = (firn_log_io)word;
+        return true;
+    case OPTION_LEVELS:
+        return option_parse_levels(text, field);
+    case OPTION_TABLE_IO:
+        if (!option_parse_word(text, option_table_io_words, &word))
+            return false;
+        *(firn_table_io *)field = (firn_table_io)word;
         return true;
     default:
         if (!option_parse_word(text, option_compression_words, &word))

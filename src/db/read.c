@@ -21,6 +21,8 @@ FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace_id, const firn_s
     return view;
 }
 
+enum { READ_VALUE_INLINE_BYTES = sizeof((firn_value *)NULL)->inline_bytes };
+
 /* --- the search --- */
 
 /* How a point read keeps what it looks at: inside the epoch, which touches no shared line; with a
@@ -97,6 +99,9 @@ static status read_from_table(read_search *s, table_meta *meta) {
         counters_add(&s->db->counters, COUNT_FILTER_CHECKED, 1);
     if (trace.filter_negative)
         counters_add(&s->db->counters, COUNT_FILTER_USEFUL, 1);
+    /* Small values are copied while the epoch still holds the table. */
+    if (s->found.in_place && (referenced || s->found.value.size > READ_VALUE_INLINE_BYTES))
+        table_pin_lookup(t, &s->found);
     if (s->found.found && s->found.kind == OP_PUT_LARGE) {
         table_ref(t);
         s->origin = t;
@@ -106,33 +111,33 @@ out:
     return st;
 }
 
-static bool read_table_may_hold(const read_search *s, const table_meta *meta) {
-    user_key key = internal_key_user(s->seek);
-    return key_order_compare_user(s->hold.view->order, key, internal_key_user(meta->smallest)) >=
-               0 &&
-           key_order_compare_user(s->hold.view->order, key, internal_key_user(meta->largest)) <= 0;
+enum { READ_CANDIDATES = 24 };
+
+/* The filters' lines are asked for before the first is tested: their misses overlap. */
+static void read_prefetch_filters(const read_search *s, table_meta **tables, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        const table *t = table_slot_peek(&tables[i]->open);
+        if (LIKELY(t != NULL))
+            table_prefetch_filter(t, s->hash);
+    }
 }
 
 static status read_from_tables(read_search *s) {
     status st = STATUS_OK;
-    const version *v = s->hold.view->version;
+    table_meta *tables[READ_CANDIDATES];
+    version_walk walk = version_walk_begin(s->hold.view->version, s->seek);
+    uint32_t count = READ_CANDIDATES;
     s->hash = hash64(s->seek.s.data, s->seek.s.size - KEY_TRAILER_BYTES);
-    for (uint32_t i = 0; i < v->levels[0].count; i++) {
-        if (!read_table_may_hold(s, v->levels[0].tables[i]))
-            continue;
-        TRY(read_from_table(s, v->levels[0].tables[i]));
-        if (s->found.found)
-            goto out;
-    }
-    for (uint32_t level = 1; level < LEVEL_COUNT; level++) {
-        if (v->levels[level].count == 0)
-            continue;
-        uint32_t i = version_level_find(v, level, s->seek);
-        if (i == v->levels[level].count || !read_table_may_hold(s, v->levels[level].tables[i]))
-            continue;
-        TRY(read_from_table(s, v->levels[level].tables[i]));
-        if (s->found.found)
-            goto out;
+    while (count == READ_CANDIDATES) {
+        count = version_walk_next(&walk, tables, READ_CANDIDATES);
+        if (LIKELY(s->hold.inside))
+            read_prefetch_filters(s, tables, count);
+        for (uint32_t i = 0; i < count; i++) {
+            s->args.is_last = i + 1 == count && count < READ_CANDIDATES;
+            TRY(read_from_table(s, tables[i]));
+            if (s->found.found)
+                goto out;
+        }
     }
 out:
     return st;

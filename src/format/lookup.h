@@ -11,7 +11,8 @@ typedef struct lookup {
     bool found; /* some version, tombstones included */
     op_kind kind;
     seqno sequence;
-    slice value; /* OP_PUT_LARGE: an encoded large_ref */
+    slice value;   /* OP_PUT_LARGE: an encoded large_ref */
+    bool in_place; /* it lies in a mapped table: valid while that is open */
     void *pin;
     void (*unpin)(void *pin);
 } lookup;

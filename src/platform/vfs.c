@@ -133,6 +133,13 @@ FIRN_INTERNAL status vfs_map(vfs_file *file, uint64_t offset, size_t bytes, bool
     return STATUS_OK;
 }
 
+FIRN_INTERNAL void vfs_map_is_random(const vfs_mapping *mapping) {
+    const firn_file_methods *methods = mapping->file->handle->methods;
+    bool has_it = methods->size >= offsetof(firn_file_methods, map_is_random) + sizeof(void *);
+    if (has_it && methods->map_is_random)
+        methods->map_is_random(mapping->file->handle, mapping->data, mapping->bytes);
+}
+
 FIRN_INTERNAL void vfs_unmap(vfs_mapping *mapping) {
     if (!mapping->file)
         return;

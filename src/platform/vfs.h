@@ -50,6 +50,8 @@ FIRN_INTERNAL NODISCARD status vfs_get_size(vfs_file *file, uint64_t *bytes);
 /* Keeps `file` until vfs_unmap. */
 FIRN_INTERNAL NODISCARD status vfs_map(vfs_file *file, uint64_t offset, size_t bytes, bool writable,
                                        vfs_mapping *out);
+/* Reads will be here and there: reading ahead of them is wasted. */
+FIRN_INTERNAL void vfs_map_is_random(const vfs_mapping *mapping);
 /* Empties *mapping; an empty one is fine. */
 FIRN_INTERNAL void vfs_unmap(vfs_mapping *mapping);
 /* OK, or IO_ERROR naming the file: some page of the mapping could not be had since it was made. Two

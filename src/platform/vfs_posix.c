@@ -154,6 +154,11 @@ static int posix_unmap(MAYBE_UNUSED firn_file *file, void *address, size_t bytes
     return munmap((uint8_t *)address - before, bytes + before) == 0 ? 0 : errno;
 }
 
+static void posix_map_is_random(MAYBE_UNUSED firn_file *file, void *address, size_t bytes) {
+    size_t before = (size_t)((uintptr_t)address & (posix_page_bytes() - 1));
+    (void)madvise((uint8_t *)address - before, bytes + before, MADV_RANDOM);
+}
+
 static void posix_will_read(firn_file *file, uint64_t offset, uint64_t bytes) {
     if (posix_range_fits(offset, bytes))
         (void)posix_fadvise(posix_fd(file), (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
@@ -179,6 +184,7 @@ static const firn_file_methods posix_file_methods = {
     .stored = NULL,
     .will_read = posix_will_read,
     .close = posix_close,
+    .map_is_random = posix_map_is_random,
 };
 
 FIRN_INTERNAL int posix_open(const char *path, int flags) {

@@ -243,6 +243,20 @@ static status block_scan_bytewise(const block_view *view, block_place at, const 
     return STATUS_OK;
 }
 
+/* Asks the processor for the interval from `start` on: the entries' headers follow from each other,
+ * so without this each costs a miss of its own. */
+static inline void block_prefetch_interval(const block_view *view, uint32_t restart,
+                                           const uint8_t *start) {
+    enum { LINES_MAX = 32 };
+    const uint8_t *restarts = view->data + view->entries_bytes, *end = restarts;
+    if (restart + 1 < view->restart_count) {
+        uint32_t next = decode_fixed32(restarts + ((size_t)restart + 1) * 4);
+        end = next < view->entries_bytes ? view->data + next : restarts;
+    }
+    for (int i = 0; i < LINES_MAX && start < end; i++, start += CACHE_LINE_BYTES)
+        __builtin_prefetch(start);
+}
+
 FIRN_INTERNAL status block_search(const block_view *view, block_place at, key_order order,
                                   internal_key target, block_hit *out) {
     *out = (block_hit){0};
@@ -252,6 +266,7 @@ FIRN_INTERNAL status block_search(const block_view *view, block_place at, key_or
         return STATUS_OK;
     if (UNLIKELY(!block_find_restart(view, order, target, &restart, &start)))
         return error_corruption_at(at.path, at.offset, "malformed restart point in the data block");
+    block_prefetch_interval(view, restart, start);
     if (UNLIKELY(order.custom != NULL))
         return block_scan_whole_keys(view, at, start, order, target, out);
     return block_scan_bytewise(view, at, start, target, out);

@@ -178,13 +178,17 @@ FIRN_INTERNAL status block_ref_fetch(const block_source *source, block_handle ha
         out->handle = cache_lookup(blocks, &key);
         if (LIKELY(out->handle != NULL)) {
             out->block = cache_handle_value(out->handle);
+            out->view = out->block->view;
             return STATUS_OK;
         }
     }
     status st = block_load(source, handle, &out->block);
     out->was_read = true;
-    if (!status_is_ok(st) || !blocks || !fill)
+    if (!status_is_ok(st))
         return st;
+    out->view = out->block->view;
+    if (!blocks || !fill)
+        return STATUS_OK;
     out->block->owner = blocks;
     st = cache_insert(blocks, &key, out->block, block_memory_bytes(out->block), block_free_cached,
                       &out->handle);

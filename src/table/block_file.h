@@ -86,12 +86,18 @@ FIRN_INTERNAL NODISCARD status block_load(const block_source *source, block_hand
                                           table_block **out);
 FIRN_INTERNAL void block_free(table_block *b); /* NULL is fine */
 
-/* A block in use: pinned in a cache, or the user's own. {0}: none. */
+/* A block in use: pinned in a cache, or the user's own, or in place in the mapped file, which the
+ * user keeps mapped. {0}: none. */
 typedef struct block_ref {
-    table_block *block;
+    block_view view;
+    table_block *block;   /* NULL: in place */
     cache_handle *handle; /* NULL: not in a cache */
     bool was_read;        /* from the file, just now */
 } block_ref;
+
+static inline bool block_ref_is_in_place(const block_ref *ref) {
+    return ref->view.data && !ref->block;
+}
 
 /* From the cache, or else from the file; put into the cache when `fill`. `blocks` may be NULL. */
 FIRN_INTERNAL NODISCARD status block_ref_fetch(const block_source *source, block_handle handle,

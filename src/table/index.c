@@ -24,7 +24,7 @@ FIRN_INTERNAL internal_key table_index_separator(const table_index *index, uint3
     return (internal_key){slice_of(e.suffix, e.unshared)};
 }
 
-FIRN_INTERNAL block_handle table_index_handle(const table_index *index, uint32_t position) {
+FIRN_INTERNAL block_handle table_index_handle_slow(const table_index *index, uint32_t position) {
     DCHECK(position < index->count);
     block_entry e = table_index_entry(index, position);
     block_handle handle;
@@ -61,6 +61,19 @@ static bool table_index_check(table_index *index, uint64_t limit) {
     return p == end;
 }
 
+/* 0 for what does not fit; no handle is 0, for a block has bytes. */
+static uint64_t table_index_pack(block_handle handle) {
+    if (handle.bytes >> TABLE_INDEX_BYTES_BITS || handle.offset >> (64 - TABLE_INDEX_BYTES_BITS))
+        return 0;
+    return handle.offset << TABLE_INDEX_BYTES_BITS | handle.bytes;
+}
+
+static void table_index_fill_handles(table_index *index) {
+    for (uint32_t i = 0; i < index->count; i++)
+        index->places[i] =
+            (table_index_place){.handle = table_index_pack(table_index_handle_slow(index, i))};
+}
+
 /* False: the separators do not ascend; found here because all must begin with what the first and
  * the last have in common. */
 static bool table_index_fill_heads(table_index *index) {
@@ -74,10 +87,10 @@ static bool table_index_fill_heads(table_index *index) {
         slice key = internal_key_user(table_index_separator(index, i)).s;
         if (!slice_starts_with(key, index->prefix))
             return false;
-        index->heads[i] = key_head(slice_skip(key, index->prefix.size));
-        if (index->heads[i] < previous)
+        index->places[i].head = key_head(slice_skip(key, index->prefix.size));
+        if (index->places[i].head < previous)
             return false;
-        previous = index->heads[i];
+        previous = index->places[i].head;
     }
     return true;
 }
@@ -85,30 +98,31 @@ static bool table_index_fill_heads(table_index *index) {
 FIRN_INTERNAL status table_index_init(table_index *index, table_block *contents, key_order order,
                                       block_place at) {
     status st = STATUS_OK;
-    *index = (table_index){.order = order, .contents = contents};
+    *index = (table_index){.order = order, .contents = contents, .has_heads = !order.custom};
     if (!table_index_check(index, at.offset)) {
         st = error_corruption_at(at.path, at.offset, "malformed index block");
         goto out;
     }
-    if (order.custom || index->count == 0)
+    if (index->count == 0)
         return STATUS_OK;
-    index->heads = memory_new((size_t)index->count * sizeof *index->heads);
-    if (!index->heads) {
+    index->places = memory_new((size_t)index->count * sizeof *index->places);
+    if (!index->places) {
         st = error_status(FIRN_NO_MEMORY, "%s: no memory for the index", at.path);
         goto out;
     }
-    if (table_index_fill_heads(index))
+    table_index_fill_handles(index);
+    if (!index->has_heads || table_index_fill_heads(index))
         return STATUS_OK;
     st = error_corruption_at(at.path, at.offset, "the index's keys are not in order");
 out:
-    memory_free(index->heads);
+    memory_free(index->places);
     *index = (table_index){0};
     return st;
 }
 
 FIRN_INTERNAL void table_index_deinit(table_index *index) {
     block_free(index->contents);
-    memory_free(index->heads);
+    memory_free(index->places);
     *index = (table_index){0};
 }
 
@@ -129,18 +143,18 @@ static uint32_t table_index_find_whole(const table_index *index, uint32_t low, u
 /* First position whose head is >= `head`. The loop's length depends on count alone and its body
  * becomes a conditional move: no branch to mispredict. */
 static uint32_t table_index_find_head(const table_index *index, uint64_t head) {
-    const uint64_t *base = index->heads;
+    const table_index_place *base = index->places;
     uint32_t count = index->count;
     while (count > 1) {
         uint32_t half = count / 2;
-        base += base[half - 1] < head ? half : 0;
+        base += base[half - 1].head < head ? half : 0;
         count -= half;
     }
-    return (uint32_t)(base - index->heads) + (base[0] < head);
+    return (uint32_t)(base - index->places) + (base[0].head < head);
 }
 
 FIRN_INTERNAL uint32_t table_index_find(const table_index *index, internal_key target) {
-    if (!index->heads)
+    if (!index->has_heads || index->count == 0)
         return table_index_find_whole(index, 0, index->count, target);
     slice user = internal_key_user(target).s;
     slice prefix = index->prefix;
@@ -148,13 +162,13 @@ FIRN_INTERNAL uint32_t table_index_find(const table_index *index, internal_key t
         return slice_compare(user, prefix) < 0 ? 0 : index->count;
     uint64_t head = key_head(slice_skip(user, prefix.size));
     uint32_t low = table_index_find_head(index, head);
-    if (low == index->count || index->heads[low] != head)
+    if (low == index->count || index->places[low].head != head)
         return low;
     uint32_t high = head == UINT64_MAX ? index->count : table_index_find_head(index, head + 1);
     return table_index_find_whole(index, low, high, target);
 }
 
 FIRN_INTERNAL uint64_t table_index_memory_bytes(const table_index *index) {
-    uint64_t heads = index->heads ? (uint64_t)index->count * sizeof *index->heads : 0;
-    return heads + (index->contents ? block_memory_bytes(index->contents) : 0);
+    uint64_t places = (uint64_t)index->count * sizeof *index->places;
+    return places + (index->contents ? block_memory_bytes(index->contents) : 0);
 }

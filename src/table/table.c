@@ -143,6 +143,7 @@ out:
 static void table_free(table *t) {
     table_index_deinit(&t->index);
     memory_free(t->filter_memory);
+    table_unmap_file(t);
     vfs_close(t->file);
     memory_free(t);
 }
@@ -167,6 +168,9 @@ FIRN_INTERNAL status table_open(const table_open_args *args, table **out) {
     TRY(table_open_properties(t));
     TRY(table_open_index(t));
     TRY(table_open_filter(t));
+    t->verifies_reads = args->verifies_reads;
+    if (args->is_mapped)
+        table_map_file(t);
     *out = t;
     return STATUS_OK;
 out:
@@ -206,30 +210,66 @@ static bool table_spills_over(const table *t, uint32_t position, internal_key se
                        internal_key_user(seek).s);
 }
 
+static void table_unpin(void *pin) {
+    table_unref(pin);
+}
+
+FIRN_INTERNAL void table_pin_lookup(table *t, lookup *found) {
+    DCHECK(found->in_place && !found->unpin);
+    table_ref(t);
+    found->pin = t;
+    found->unpin = table_unpin;
+}
+
+/* Searches one block. The reference stays the caller's. */
+static status table_search_block(table *t, uint32_t position, internal_key seek,
+                                 const table_read_args *args, block_ref *ref, block_hit *hit) {
+    status st = STATUS_OK;
+    block_place at = table_place(t, table_index_handle(&t->index, position).offset);
+    TRY(table_fetch_block(t, position, args->fill_cache, ref));
+    st = block_search(&ref->view, at, t->order, seek, hit);
+    if (table_in_place_is_good(t, ref))
+        goto out;
+    TRY(table_fetch_block_again(t, position, args->fill_cache, ref));
+    TRY(block_search(&ref->view, at, t->order, seek, hit));
+out:
+    return st;
+}
+
+FIRN_INTERNAL void table_prefetch_filter(const table *t, uint64_t hash) {
+    filter_prefetch(&t->filter, hash);
+}
+
 FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
                                const table_read_args *args, table_get_trace *trace, lookup *out) {
     status st = STATUS_OK;
     block_ref ref = {0};
     *out = (lookup){0};
     *trace = (table_get_trace){0};
+    uint32_t position = 0;
+    /* A search of the index takes as long as a line of the filter is under way: where the key is
+     * likely here, the two overlap; elsewhere the filter saves the search. */
+    if (args->is_last)
+        position = table_index_find(&t->index, seek);
     if (t->filter.lines) {
         trace->filter_checked = true;
         trace->filter_negative = !filter_may_contain(&t->filter, hash);
         if (trace->filter_negative)
             return STATUS_OK;
     }
-    uint32_t position = table_index_find(&t->index, seek);
+    if (!args->is_last)
+        position = table_index_find(&t->index, seek);
     for (; position < t->index.count; position++) {
         block_hit hit;
-        block_handle handle = table_index_handle(&t->index, position);
-        TRY(block_ref_fetch(&t->source, handle, t->blocks, args->fill_cache, &ref));
-        TRY(block_search(&ref.block->view, table_place(t, handle.offset), t->order, seek, &hit));
+        TRY(table_search_block(t, position, seek, args, &ref, &hit));
         if (hit.same_user_key) {
             *out = (lookup){.found = true,
                             .kind = (op_kind)(hit.trailer & 0xff),
                             .sequence = hit.trailer >> 8,
-                            .value = hit.value};
-            block_ref_to_pin(&ref, &out->pin, &out->unpin);
+                            .value = hit.value,
+                            .in_place = !ref.block};
+            if (ref.block)
+                block_ref_to_pin(&ref, &out->pin, &out->unpin);
             goto out; /* with the block pinned, ref is empty */
         }
         block_ref_release(&ref);

@@ -24,6 +24,9 @@ typedef struct table_open_args {
     cache *blocks;                    /* kept; NULL: blocks are read each time */
     uint64_t expected_bytes;          /* 0: unknown. Other sizes are CORRUPTION */
     const uint8_t *expected_identity; /* NULL: unknown */
+    bool is_mapped;      /* blocks that are not compressed are used where the system keeps the file;
+                            where it cannot be mapped, and once a page of it failed, it is read */
+    bool verifies_reads; /* mapped: check a block's checksum at each use, not at the first only */
 } table_open_args;
 
 /* Opens, checks footer, meta-index, properties and index, and loads the filter. NOT_SUPPORTED:
@@ -42,6 +45,8 @@ typedef struct table_properties {
     uint32_t filter_bits_per_key; /* 0: no filter */
 } table_properties;
 FIRN_INTERNAL const table_properties *table_get_properties(const table *t);
+/* Whether blocks are used in place. */
+FIRN_INTERNAL bool table_is_mapped(const table *t);
 /* Memory the open table holds besides cached blocks: index, filter. */
 FIRN_INTERNAL uint64_t table_memory_bytes(const table *t);
 
@@ -49,6 +54,7 @@ typedef struct table_read_args {
     bool fill_cache;
     bool read_ahead;           /* iterators: the caller will scan (compaction, long scans) */
     const iter_bounds *bounds; /* iterators: borrowed for their life; NULL: none */
+    bool is_last; /* lookups: no other table will be asked, so the key is likely here */
 } table_read_args;
 
 /* Filter verdict counters of one call, for statistics. */
@@ -56,11 +62,16 @@ typedef struct table_get_trace {
     bool filter_checked, filter_negative;
 } table_get_trace;
 
+/* Asks the processor for the line of the filter that a lookup of `hash` will want. */
+FIRN_INTERNAL void table_prefetch_filter(const table *t, uint64_t hash);
 /* The newest version of the user key of `seek` with a sequence <= seek's. `hash` is hash64 of that
- * user key. *out->found is false when this table has none. */
+ * user key. *out->found is false when this table has none. With out->in_place the value lies in the
+ * mapped table and has no pin: who keeps it takes one. */
 FIRN_INTERNAL NODISCARD status table_get(table *t, internal_key seek, uint64_t hash,
                                          const table_read_args *args, table_get_trace *trace,
                                          lookup *out);
+/* Pins the table a value lies in. */
+FIRN_INTERNAL void table_pin_lookup(table *t, lookup *found);
 /* Keeps a reference for the iterator's life. A run is a whole data block. */
 FIRN_INTERNAL NODISCARD status table_iter_new(table *t, const table_read_args *args, iter **out);
 /* Bytes of data in front of `key`, for progress and splitting. */

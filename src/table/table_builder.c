@@ -54,6 +54,7 @@ FIRN_INTERNAL status table_builder_new(const table_builder_args *args, table_bui
     b->properties.filter_bits_per_key = args->filter_bits_per_key;
     b->properties.min_sequence = UINT64_MAX;
     status st = table_writer_init(&b->output, args->file, args->identity);
+    b->output.codec_level = args->codec_level;
     if (!status_is_ok(st)) {
         table_builder_free(b);
         return st;

@@ -27,6 +27,7 @@ typedef struct table_builder_args {
     uint32_t restart_interval;
     uint32_t filter_bits_per_key; /* 0: none */
     codec_id codec;
+    int codec_level; /* 0: the codec's default */
 } table_builder_args;
 
 FIRN_INTERNAL NODISCARD status table_builder_new(const table_builder_args *args,

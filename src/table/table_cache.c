@@ -27,6 +27,7 @@ struct table_cache {
     uint64_t bucket_count;
     table *oldest, *newest; /* in the order in which the hand comes by */
     table_cache_stats stats;
+    atomic_u32 is_mapped; /* changed under the mutex */
 };
 
 FIRN_INTERNAL status table_cache_new(const table_cache_args *args, table_cache **out) {
@@ -35,6 +36,7 @@ FIRN_INTERNAL status table_cache_new(const table_cache_args *args, table_cache *
     if (!c)
         return error_status(FIRN_NO_MEMORY, "no memory for the cache of open tables");
     c->args = *args;
+    atomic_u32_init(&c->is_mapped, args->is_mapped);
     c->bucket_count = TABLE_CACHE_BUCKETS_MIN;
     c->buckets = memory_new_zeroed(c->bucket_count * sizeof *c->buckets);
     if (!c->buckets) {
@@ -230,6 +232,28 @@ FIRN_INTERNAL void table_cache_forget(table_cache *c, const table_locator *where
     table_cache_retire(c, closed);
 }
 
+FIRN_INTERNAL bool table_cache_is_mapped(const table_cache *c) {
+    /* relaxed: either way is right for who opens a table meanwhile. */
+    return atomic_u32_load(&c->is_mapped, memory_order_relaxed) != 0;
+}
+
+FIRN_INTERNAL void table_cache_set_mapped(table_cache *c, bool is_mapped) {
+    table *closed = NULL;
+    mutex_lock(&c->guard);
+    if (table_cache_is_mapped(c) != is_mapped) {
+        /* relaxed: as in table_cache_is_mapped. */
+        atomic_u32_store(&c->is_mapped, is_mapped, memory_order_relaxed);
+        bool closes = c->args.tables_max != TABLE_CACHE_KEEPS_ALL;
+        for (table *t = c->oldest, *next; t && closes; t = next) {
+            next = t->cached.newer;
+            if (table_is_mapped(t) != is_mapped)
+                table_cache_close_locked(c, t, &closed);
+        }
+    }
+    mutex_unlock(&c->guard);
+    table_cache_retire(c, closed);
+}
+
 FIRN_INTERNAL void table_cache_free(table_cache *c) {
     if (!c)
         return;
@@ -258,6 +282,8 @@ static status table_cache_try_open(table_cache *c, const table_locator *where, k
         .blocks = c->args.blocks,
         .expected_bytes = where->file_bytes,
         .expected_identity = where->identity,
+        .is_mapped = table_cache_is_mapped(c),
+        .verifies_reads = c->args.verifies_reads,
     };
     status st = table_open(&args, out);
     /* Must not be taken for the absence of a key. */

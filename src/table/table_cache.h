@@ -28,6 +28,8 @@ typedef struct table_cache_args {
     epoch *readers;        /* kept: who peeks is inside */
     uint64_t tables_max;   /* or TABLE_CACHE_KEEPS_ALL */
     uint64_t memory_max;   /* for indexes and filters; 0: no limit */
+    bool is_mapped;        /* tables are opened mapped; table_cache_set_mapped changes it */
+    bool verifies_reads;   /* as in table_open_args */
 } table_cache_args;
 
 FIRN_INTERNAL NODISCARD status table_cache_new(const table_cache_args *args, table_cache **out);
@@ -67,6 +69,10 @@ FIRN_INTERNAL NODISCARD status table_cache_get(table_cache *c, const table_locat
                                                table_slot *slot, key_order order, table **out);
 /* The file is about to be deleted: closes it when its last user goes. */
 FIRN_INTERNAL void table_cache_forget(table_cache *c, const table_locator *where);
+
+/* How tables are opened from now on; those that are open the other way are closed. */
+FIRN_INTERNAL void table_cache_set_mapped(table_cache *c, bool is_mapped);
+FIRN_INTERNAL bool table_cache_is_mapped(const table_cache *c);
 
 typedef struct table_cache_stats {
     uint64_t tables, memory_bytes; /* open ones; their indexes and filters */

@@ -37,6 +37,13 @@ struct table {
     filter_view filter;     /* into filter_memory */
     uint8_t *filter_memory; /* NULL: no filter */
     size_t filter_memory_bytes;
+
+    vfs_mapping mapping; /* of the whole file; no file: blocks are read */
+    bool verifies_reads;
+    atomic_u64 *states; /* two bits per data block: table_block_state */
+    /* Bytes from one restart point of a block to the next, as some block had it; 0: none was used
+     * yet. Where the next block's restart points probably are. */
+    atomic_u32 restart_stride;
 };
 
 /* Names in the meta-index. */
@@ -57,4 +64,19 @@ static inline block_place table_place(const table *t, uint64_t offset) {
  * this file. */
 FIRN_INTERNAL NODISCARD status table_large_decode(const table *t, block_place at, slice value,
                                                   large_ref *out);
+/* Data block `position`, in place or else as block_ref_fetch gives it. What was made of a block in
+ * place counts only if table_in_place_check is OK afterwards. */
+FIRN_INTERNAL NODISCARD status table_fetch_block(table *t, uint32_t position, bool fill,
+                                                 block_ref *out);
+/* After a page of the mapping failed: the block read from the file. IO_ERROR where that fails too.
+ */
+FIRN_INTERNAL NODISCARD status table_fetch_block_again(table *t, uint32_t position, bool fill,
+                                                       block_ref *out);
+/* Whether what was read from the block in place is what the file holds. */
+FIRN_INTERNAL bool table_in_place_holds(const table *t, uint32_t position);
+static inline bool table_in_place_is_good(const table *t, const block_ref *ref) {
+    return !block_ref_is_in_place(ref) || LIKELY(status_is_ok(vfs_map_check(&t->mapping)));
+}
+FIRN_INTERNAL void table_map_file(table *t);
+FIRN_INTERNAL void table_unmap_file(table *t);
 #endif

@@ -125,24 +125,26 @@ out:
 }
 
 /* Makes data block `position` the run, or with a target only the piece around it. */
-static status table_iter_load(table_iter *it, uint32_t position, bool forward,
-                              const internal_key *target) {
+static status table_iter_try_load(table_iter *it, uint32_t position, bool forward,
+                                  const internal_key *target, bool again) {
     status st = STATUS_OK;
     block_view view;
     block_handle handle = table_index_handle(&it->t->index, position);
     it->base.st = STATUS_OK;
     if (it->windowed) {
         TRY(table_window_view(it, handle, forward, &view));
-    } else if (!it->ref.block || it->position != position) {
+    } else if (again || !it->ref.view.data || it->position != position) {
         block_ref_release(&it->ref);
-        TRY(block_ref_fetch(&it->t->source, handle, it->t->blocks, it->args.fill_cache, &it->ref));
+        bool fill = it->args.fill_cache;
+        TRY(again ? table_fetch_block_again(it->t, position, fill, &it->ref)
+                  : table_fetch_block(it->t, position, fill, &it->ref));
         /* Blocks in the cache need no help from the file system. */
         if (it->args.read_ahead && forward && it->ref.was_read)
             table_iter_hint(it, handle.offset + handle.bytes + BLOCK_TRAILER_BYTES);
     }
     it->position = position;
     if (!it->windowed)
-        view = it->ref.block->view;
+        view = it->ref.view;
     block_piece piece = block_piece_whole(&view);
     if (target && !it->windowed &&
         UNLIKELY(!block_piece_around(&view, it->t->order, *target, &piece))) {
@@ -150,9 +152,26 @@ static status table_iter_load(table_iter *it, uint32_t position, bool forward,
                                  "malformed restart point in the data block");
         goto out;
     }
-    TRY(table_iter_decode(it, &view, piece));
+    st = table_iter_decode(it, &view, piece);
 out:
     return st;
+}
+
+/* The same; a block in place that failed meanwhile is read from the file. */
+static status table_iter_load(table_iter *it, uint32_t position, bool forward,
+                              const internal_key *target) {
+    status st = table_iter_try_load(it, position, forward, target, false);
+    if (it->windowed || LIKELY(table_in_place_is_good(it->t, &it->ref)))
+        return st;
+    return table_iter_try_load(it, position, forward, target, true);
+}
+
+/* Whether the run that is left was what the file holds. False: it ends here. */
+static bool table_iter_leave(table_iter *it) {
+    if (!block_ref_is_in_place(&it->ref) || LIKELY(table_in_place_holds(it->t, it->position)))
+        return true;
+    iter_set_end(&it->base, vfs_map_check(&it->t->mapping));
+    return false;
 }
 
 /* Loads the first block from `position` on that has entries, and stands on its first. */
@@ -208,7 +227,7 @@ static bool table_iter_is_done_backward(const table_iter *it) {
 static bool table_iter_load_rest(table_iter *it, block_piece rest) {
     if (rest.begin == rest.end)
         return false;
-    status st = table_iter_decode(it, &it->ref.block->view, rest);
+    status st = table_iter_decode(it, &it->ref.view, rest);
     if (!status_is_ok(st))
         iter_set_end(&it->base, st);
     return true;
@@ -217,7 +236,7 @@ static bool table_iter_load_rest(table_iter *it, block_piece rest) {
 /* The rest of the block at hand, or else the next one if `may_leave` it. */
 static void table_iter_go_on(table_iter *it, bool may_leave) {
     if (!it->windowed &&
-        table_iter_load_rest(it, (block_piece){it->piece.end, it->ref.block->view.entries_bytes}))
+        table_iter_load_rest(it, (block_piece){it->piece.end, it->ref.view.entries_bytes}))
         return;
     if (LIKELY(may_leave))
         table_iter_load_forward(it, it->position + 1, NULL);
@@ -227,11 +246,14 @@ static void table_iter_go_on(table_iter *it, bool may_leave) {
 
 static void table_iter_next_run(iter *base) {
     table_iter *it = (table_iter *)base;
-    table_iter_go_on(it, !table_iter_is_done_forward(it));
+    if (table_iter_leave(it))
+        table_iter_go_on(it, !table_iter_is_done_forward(it));
 }
 
 static void table_iter_prev_run(iter *base) {
     table_iter *it = (table_iter *)base;
+    if (!table_iter_leave(it))
+        return;
     if (!it->windowed && table_iter_load_rest(it, (block_piece){0, it->piece.begin})) {
         if (base->count > 0)
             base->index = base->count - 1;

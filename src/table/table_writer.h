@@ -18,6 +18,7 @@ typedef struct table_writer {
     uint8_t *buffer;
     size_t used;
     uint64_t written; /* file bytes in front of the buffer */
+    int codec_level;  /* 0: the codec's default */
     uint8_t *packed;  /* room to compress into */
     size_t packed_capacity;
 } table_writer;

@@ -168,6 +168,34 @@ FIRN_INTERNAL uint32_t version_level_find(const version *v, uint32_t level, inte
     return low;
 }
 
+static bool version_table_may_hold(const version *v, const table_meta *t, internal_key seek) {
+    user_key key = internal_key_user(seek);
+    return key_order_compare_user(v->order, key, internal_key_user(t->smallest)) >= 0 &&
+           key_order_compare_user(v->order, key, internal_key_user(t->largest)) <= 0;
+}
+
+/* L0 newest first, then at most one table per level: newer versions lie in front of older ones. */
+FIRN_INTERNAL uint32_t version_walk_next(version_walk *walk, table_meta **out, uint32_t capacity) {
+    const version *v = walk->v;
+    uint32_t count = 0;
+    for (; walk->level == 0 && count < capacity; walk->position++) {
+        if (walk->position == v->levels[0].count) {
+            walk->level = 1;
+            break;
+        }
+        table_meta *t = v->levels[0].tables[walk->position];
+        if (version_table_may_hold(v, t, walk->seek))
+            out[count++] = t;
+    }
+    for (; walk->level > 0 && walk->level < LEVEL_COUNT && count < capacity; walk->level++) {
+        const version_level *l = &v->levels[walk->level];
+        uint32_t i = l->count ? version_level_find(v, walk->level, walk->seek) : 0;
+        if (i < l->count && version_table_may_hold(v, l->tables[i], walk->seek))
+            out[count++] = l->tables[i];
+    }
+    return count;
+}
+
 FIRN_INTERNAL uint64_t version_total_bytes(const version *v) {
     uint64_t bytes = 0;
     for (uint32_t level = 0; level < LEVEL_COUNT; level++)

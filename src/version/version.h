@@ -36,6 +36,19 @@ FIRN_INTERNAL void version_unref(version *v); /* NULL is fine */
 
 /* Position in a level below 0 of the first table whose largest key is >= target; count if none. */
 FIRN_INTERNAL uint32_t version_level_find(const version *v, uint32_t level, internal_key target);
+
+/* The tables a point read of one user key has to ask, in the order in which to ask them. */
+typedef struct version_walk {
+    const version *v;
+    internal_key seek;
+    uint32_t level, position; /* where it goes on */
+} version_walk;
+static inline version_walk version_walk_begin(const version *v, internal_key seek) {
+    return (version_walk){v, seek, 0, 0};
+}
+/* Fills `out` with the next ones; fewer than `capacity` when there are no more. */
+FIRN_INTERNAL uint32_t version_walk_next(version_walk *walk, table_meta **out, uint32_t capacity);
+
 FIRN_INTERNAL uint64_t version_total_bytes(const version *v);
 FIRN_INTERNAL uint64_t version_total_tables(const version *v);
 /* The table with that number on that level, or NULL. */

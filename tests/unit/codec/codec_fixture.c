@@ -66,7 +66,7 @@ static void fixture_skip_without(const codec_methods *methods) {
 static uint8_t *fixture_pack(const codec_methods *methods, slice raw, size_t *packed_bytes) {
     size_t most = raw.size - (raw.size + 7) / 8;
     uint8_t *packed = fixture_new(methods->bound ? methods->bound(raw.size) : most);
-    ASSERT_OK(methods->compress(raw, packed, most, packed_bytes));
+    ASSERT_OK(methods->compress(raw, 0, packed, most, packed_bytes));
     if (*packed_bytes > most)
         *packed_bytes = 0;
     return packed;
@@ -92,7 +92,7 @@ codec_sample codec_fixture_sample(const codec_methods *methods, rng *r, size_t r
     size_t packed_bytes;
     assert_true(raw_bytes <= sizeof raw);
     codec_fixture_fill(r, 4, raw, raw_bytes);
-    ASSERT_OK(methods->compress(slice_of(raw, raw_bytes), packed, raw_bytes - raw_bytes / 8,
+    ASSERT_OK(methods->compress(slice_of(raw, raw_bytes), 0, packed, raw_bytes - raw_bytes / 8,
                                 &packed_bytes));
     assert_in_range(packed_bytes, 1, raw_bytes - raw_bytes / 8);
     return (codec_sample){slice_of(raw, raw_bytes), slice_of(packed, packed_bytes)};

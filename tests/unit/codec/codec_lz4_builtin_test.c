@@ -44,7 +44,7 @@ TEST(codec_lz4_builtin, expands_a_block_written_by_hand) {
 TEST(codec_lz4_builtin, writes_the_block_as_by_hand) {
     uint8_t out[64];
     size_t bytes;
-    ASSERT_OK(codec_lz4_builtin_methods()->compress(slice_from_string(BY_HAND_TEXT), out,
+    ASSERT_OK(codec_lz4_builtin_methods()->compress(slice_from_string(BY_HAND_TEXT), 0, out,
                                                     sizeof out, &bytes));
     assert_int_equal(bytes, sizeof lz4_by_hand);
     assert_memory_equal(out, lz4_by_hand, bytes);

@@ -31,7 +31,7 @@ TEST(config, defaults_follow_from_the_memory_budget) {
     assert_int_equal(c.tree.l0_trigger, 4);
     assert_int_equal(c.tree.l0_slowdown, 8);
     assert_int_equal(c.tree.l0_stop, 16);
-    assert_int_equal(c.tree.filter_bits_per_key, 10);
+    assert_int_equal(c.tree.filter_bits_per_key, TREE_FILTER_BY_LEVEL);
     assert_true(c.disk_limit_bytes == FIRN_NONE);
     assert_ptr_equal(c.vfs, firn_vfs_default());
     assert_string_equal(key_order_name(c.order), "firn.bytewise");
@@ -61,6 +61,50 @@ TEST(config, none_switches_off) {
     assert_int_equal(c.cache_bytes, 0);
     assert_int_equal(c.tree.filter_bits_per_key, 0);
     assert_true(c.disk_limit_bytes == FIRN_NONE);
+}
+
+TEST(config, filters_and_codecs_may_differ_by_level) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    db_config c = derived(&o);
+    assert_int_equal(tree_options_filter_bits(&c.tree, 0), 16);
+    assert_int_equal(tree_options_filter_bits(&c.tree, 1), 12);
+    assert_int_equal(tree_options_filter_bits(&c.tree, LEVEL_COUNT - 1), 8);
+    assert_int_equal(tree_options_codec(&c.tree, LEVEL_COUNT - 1), CODEC_NONE);
+    o.filter_bits_per_key = 10;
+    o.compression = FIRN_COMPRESSION_LZ4;
+    o.compression_by_level[1] = FIRN_COMPRESSION_NONE;
+    c = derived(&o);
+    for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
+        assert_int_equal(tree_options_filter_bits(&c.tree, level), 10);
+        assert_int_equal(tree_options_codec(&c.tree, level), level < 2 ? CODEC_NONE : CODEC_LZ4);
+    }
+    o.compression_by_level[0] = FIRN_COMPRESSION_LZ4;
+    c = derived(&o);
+    assert_int_equal(tree_options_codec(&c.tree, 0), CODEC_LZ4);
+    o.compression_by_level[6] = (firn_compression)99;
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+    o.compression_by_level[6] = FIRN_COMPRESSION_DEFAULT;
+    o.zstd_level = 20;
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
+}
+
+/* Between the two borders a database stays as it is. */
+TEST(config, tables_are_mapped_by_their_share_of_the_memory) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    db_config c = derived(&o);
+    assert_true(db_config_maps_tables(&c, 0, false));
+    assert_true(db_config_maps_tables(&c, c.ram_bytes / 2, true));
+    assert_false(db_config_maps_tables(&c, c.ram_bytes / 2, false));
+    assert_false(db_config_maps_tables(&c, c.ram_bytes / 2 + 1, true));
+    assert_true(db_config_maps_tables(&c, c.ram_bytes / 3, false));
+    o.table_io = FIRN_TABLE_IO_MAPPED;
+    c = derived(&o);
+    assert_true(db_config_maps_tables(&c, UINT64_MAX, false));
+    o.table_io = FIRN_TABLE_IO_PREAD;
+    c = derived(&o);
+    assert_false(db_config_maps_tables(&c, 0, true));
+    o.table_io = (firn_table_io)9;
+    ASSERT_CODE(db_config_derive(&o, &c), FIRN_INVALID_ARGUMENT);
 }
 
 TEST(config, an_older_callers_struct_is_shorter) {
@@ -104,5 +148,7 @@ TEST(config, a_comparator_needs_a_name_and_a_function) {
 
 TEST_MAIN(RUN(config, defaults_follow_from_the_memory_budget),
           RUN(config, triggers_follow_from_each_other), RUN(config, none_switches_off),
+          RUN(config, filters_and_codecs_may_differ_by_level),
+          RUN(config, tables_are_mapped_by_their_share_of_the_memory),
           RUN(config, an_older_callers_struct_is_shorter),
           RUN(config, a_comparator_needs_a_name_and_a_function))

@@ -69,6 +69,40 @@ TEST(option_table, reads_words) {
     ASSERT_CODE(option_table_set(&o, "read_only", "1"), FIRN_INVALID_ARGUMENT);
 }
 
+TEST(option_table, reads_a_codec_for_each_level) {
+    static const struct {
+        const char *text;
+        firn_compression first, third, last;
+    } good[] = {
+        {"lz4", FIRN_COMPRESSION_LZ4, FIRN_COMPRESSION_LZ4, FIRN_COMPRESSION_LZ4},
+        {"none,none,lz4", FIRN_COMPRESSION_NONE, FIRN_COMPRESSION_LZ4, FIRN_COMPRESSION_LZ4},
+        {"none,default,lz4,lz4,lz4,lz4,zstd", FIRN_COMPRESSION_NONE, FIRN_COMPRESSION_LZ4,
+         FIRN_COMPRESSION_ZSTD},
+    };
+    static const char *const bad[] = {"",
+                                      ",",
+                                      "none,",
+                                      "none,,lz4",
+                                      "brotli",
+                                      "none;lz4",
+                                      "lz4,lz4,lz4,lz4,lz4,lz4,lz4,lz4",
+                                      "a-word-that-is-longer-than-any-codec"};
+    firn_options o = FIRN_OPTIONS_INIT;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        ASSERT_OK(option_table_set(&o, "compression_by_level", good[i].text));
+        assert_int_equal(o.compression_by_level[0], good[i].first);
+        assert_int_equal(o.compression_by_level[2], good[i].third);
+        assert_int_equal(o.compression_by_level[6], good[i].last);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        print_message("'%s'\n", bad[i]);
+        ASSERT_CODE(option_table_set(&o, "compression_by_level", bad[i]), FIRN_INVALID_ARGUMENT);
+        assert_int_equal(o.compression_by_level[6], FIRN_COMPRESSION_ZSTD); /* unchanged */
+    }
+    ASSERT_OK(option_table_set(&o, "table_io", "pread"));
+    assert_int_equal(o.table_io, FIRN_TABLE_IO_PREAD);
+}
+
 TEST(option_table, names_are_distinct_and_complete) {
     firn_option_info a, b;
     size_t count = 0;
@@ -88,4 +122,5 @@ TEST(option_table, names_are_distinct_and_complete) {
 
 TEST_MAIN(RUN(option_table, reads_numbers_with_suffixes),
           RUN(option_table, narrow_numbers_do_not_wrap), RUN(option_table, reads_words),
+          RUN(option_table, reads_a_codec_for_each_level),
           RUN(option_table, names_are_distinct_and_complete))

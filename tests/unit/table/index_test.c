@@ -45,7 +45,7 @@ TEST(index, finds_as_a_linear_search_does) {
             index_test_add(&b, fixture_key(&f, i).s, i * 1000, 900);
         ASSERT_OK(table_index_init(&index, index_test_block(&b), order, index_test_place));
         assert_int_equal(index.count, f.count);
-        assert_int_equal(index.heads != NULL, !order.custom && f.count > 0);
+        assert_int_equal(index.has_heads, !order.custom);
         for (uint32_t i = 0; i < f.count; i++) {
             assert_int_equal(table_index_handle(&index, i).offset, i * 1000);
             for (int below = 0; below < 2; below++) {
@@ -82,6 +82,31 @@ static firn_status index_test_init(block_builder *b) {
     else
         block_free(block);
     return st.code;
+}
+
+TEST(index, handles_of_any_size_come_back) {
+    static const block_handle handles[] = {
+        {0, 1},           {10, (1u << 24) - 1},  {1u << 25, 1u << 24}, {(1ull << 40) - 100, 5},
+        {1ull << 40, 77}, {1ull << 50, 1u << 29}};
+    enum { HANDLES = sizeof handles / sizeof *handles };
+    block_builder b;
+    table_index index;
+    buf key = {0};
+    block_builder_init(&b, 1);
+    for (int i = 0; i < HANDLES; i++) {
+        uint8_t name = (uint8_t)('a' + i);
+        buf_clear(&key);
+        internal_key_append(&key, user_key_of(slice_of(&name, 1)), 1, OP_PUT);
+        index_test_add(&b, buf_slice(&key), handles[i].offset, handles[i].bytes);
+    }
+    block_place far = {"test", 1ull << 60};
+    ASSERT_OK(table_index_init(&index, index_test_block(&b), (key_order){NULL}, far));
+    for (uint32_t i = 0; i < HANDLES; i++) {
+        assert_int_equal(table_index_handle(&index, i).offset, handles[i].offset);
+        assert_int_equal(table_index_handle(&index, i).bytes, handles[i].bytes);
+    }
+    table_index_deinit(&index);
+    buf_deinit(&key);
 }
 
 TEST(index, impossible_entries_are_corruption) {
@@ -124,4 +149,5 @@ TEST(index, impossible_entries_are_corruption) {
     assert_int_equal(index_test_init(&b), FIRN_CORRUPTION);
 }
 
-TEST_MAIN(RUN(index, finds_as_a_linear_search_does), RUN(index, impossible_entries_are_corruption))
+TEST_MAIN(RUN(index, finds_as_a_linear_search_does), RUN(index, handles_of_any_size_come_back),
+          RUN(index, impossible_entries_are_corruption))

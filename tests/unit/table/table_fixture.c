@@ -175,7 +175,8 @@ status fixture_try_open(fixture *f, cache *blocks, table **out) {
     table_open_args args = {.vfs = vfs_mem_vfs(f->disk),
                             .path = FIXTURE_PATH,
                             .order = f->args.order,
-                            .blocks = blocks};
+                            .blocks = blocks,
+                            .is_mapped = f->is_mapped};
     return table_open(&args, out);
 }
 

@@ -24,6 +24,7 @@ typedef struct fixture {
     uint32_t count, capacity;
     table_builder_args args; /* as the last build used them */
     table_properties built;  /* what the builder said */
+    bool is_mapped;          /* tables are opened so */
 } fixture;
 
 void fixture_init(fixture *f);

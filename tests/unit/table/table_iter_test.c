@@ -25,6 +25,7 @@ TEST(table_iter, random_walks_agree_with_a_sorted_array) {
         fixture_sort(&f, args.order);
         fixture_build(&f, &args);
         ASSERT_OK(cache_new(3000, 1, &blocks));
+        f.is_mapped = round / FIXTURE_SHAPES % 2 != 0;
         table *t = fixture_open(&f, rng_below(&r, 2) ? blocks : NULL);
         ASSERT_OK(table_iter_new(t, &modes[rng_below(&r, 4)], &it));
         assert_false(iter_valid(it));
