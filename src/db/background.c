@@ -81,6 +81,8 @@ static void background_end(firn_db *db, uint32_t *running, status st, const char
         event_string(&e, "detail", error_detail_get());
         event_end(&e);
     }
+    if (status_is(st, FIRN_NO_SPACE))
+        wal_writer_drop_spares(db->log); /* the retry may find room */
     version_set_facts facts;
     version_set_get_facts(db->versions, &facts);
     if (facts.poisoned && status_is_ok(commit_check_writable(db)))

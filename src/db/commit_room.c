@@ -181,6 +181,14 @@ static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
     uint64_t used = atomic_u64_load(&db->disk_bytes, memory_order_relaxed) + log.live_bytes;
     if (used < limit)
         return STATUS_OK;
+    if (log.spares > 0) {
+        uint64_t before = log.live_bytes;
+        wal_writer_drop_spares(db->log);
+        wal_writer_get_stats(db->log, &log);
+        used -= before - log.live_bytes;
+        if (used < limit)
+            return STATUS_OK;
+    }
     db->commit.only_deletes = true;
     if (used - limit < 2 * db->config.memtable_bytes && commit_only_deletes(first))
         return STATUS_OK;

@@ -97,18 +97,32 @@ static void wal_segments_drop_spare(wal_writer *w, wal_spare *spare) {
     *spare = (wal_spare){0};
 }
 
+/* Gives *out: a spare of at least `need` bytes; false: there is none. */
+static bool wal_segments_take_spare(wal_writer *w, uint64_t need, wal_spare *out) {
+    bool found = false;
+    mutex_lock(&w->list_mutex);
+    if (w->list.spare_count > 0 && w->list.spares[w->list.spare_count - 1].bytes >= need) {
+        *out = w->list.spares[--w->list.spare_count];
+        found = true;
+    }
+    mutex_unlock(&w->list_mutex);
+    return found;
+}
+
+FIRN_INTERNAL void wal_writer_drop_spares(wal_writer *w) {
+    wal_spare spare;
+    while (wal_segments_take_spare(w, 0, &spare))
+        wal_segments_drop_spare(w, &spare);
+}
+
 /* Makes `segment` of a spare, if there is one of at least `need` bytes. The new name is durable
  * when the directory is synced, which the first sync of the segment does (list.created has grown):
  * until then a power cut may bring back the old name, or show the new one with the old header;
  * either counts as no segment. */
 static bool wal_segments_reuse(wal_writer *w, wal_segment *segment, uint64_t need) {
     char path[FILE_PATH_BYTES];
-    wal_spare spare = {0};
-    mutex_lock(&w->list_mutex);
-    if (w->list.spare_count > 0 && w->list.spares[w->list.spare_count - 1].bytes >= need)
-        spare = w->list.spares[--w->list.spare_count];
-    mutex_unlock(&w->list_mutex);
-    if (!spare.file)
+    wal_spare spare;
+    if (!wal_segments_take_spare(w, need, &spare))
         return false;
     file_path(path, w->directory, FILE_LOG, segment->header.number);
     if (!status_is_ok(vfs_rename_open(w->vfs, spare.file, path))) {
@@ -280,8 +294,7 @@ FIRN_INTERNAL void wal_segments_deinit(wal_writer *w) {
     for (size_t i = 0; i < w->list.count; i++)
         wal_segments_free_one(w->list.segments[i]);
     /* A spare holds nothing; whoever opens the directory later need not find it. */
-    while (w->list.spare_count > 0)
-        wal_segments_drop_spare(w, &w->list.spares[--w->list.spare_count]);
+    wal_writer_drop_spares(w);
     memory_free(w->list.segments);
     memory_free(w->append.fresh);
 }

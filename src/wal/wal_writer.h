@@ -82,6 +82,9 @@ FIRN_INTERNAL uint64_t wal_writer_floor_segment(wal_writer *w, uint64_t position
  * call. */
 FIRN_INTERNAL void wal_writer_release(wal_writer *w, uint64_t floor_segment);
 
+/* Deletes what is kept for reuse: somebody needs the space. */
+FIRN_INTERNAL void wal_writer_drop_spares(wal_writer *w);
+
 typedef struct wal_writer_stats {
     uint64_t bytes_written, syncs;
     uint64_t append_runs;               /* writes that appends cost; none for what was stored */

@@ -134,9 +134,15 @@ TEST(wal_recycle, no_more_than_asked_for_are_kept_and_none_after_the_end) {
     wal_writer_release(w, 6);
     assert_int_equal(stats().spares, 2);
     assert_true(is_there(1) && is_there(2) && !is_there(3) && !is_there(5) && is_there(6));
+    wal_writer_drop_spares(w); /* when space is short */
+    assert_true(!is_there(1) && !is_there(2) && is_there(6));
+    assert_int_equal(stats().live_bytes, SEGMENT_BYTES);
+    append(2);
+    wal_writer_release(w, 8);
+    assert_int_equal(stats().spares, 2);
     wal_writer_free(w);
     w = NULL;
-    assert_true(!is_there(1) && !is_there(2) && is_there(6));
+    assert_true(!is_there(6) && !is_there(7) && is_there(8));
 }
 
 TEST(wal_recycle, a_file_that_holds_large_values_is_not_written_over) {
