@@ -54,14 +54,13 @@ static bool fault_guard_look(const fault_guard *g, fault_guard_range *out) {
     uint64_t version = atomic_u64_load(&g->version, memory_order_acquire);
     if (version & 1)
         return false;
-    /* relaxed: the version read again below tells whether they belong together. */
-    out->begin = atomic_u64_load(&g->begin, memory_order_relaxed);
-    out->end = atomic_u64_load(&g->end, memory_order_relaxed);
-    /* relaxed: as above. */
-    out->is_writable = atomic_u32_load(&g->is_writable, memory_order_relaxed) != 0;
-    /* acquire: pairs with the fence in fault_guard_withdraw(). */
-    atomic_fence(memory_order_acquire);
-    /* relaxed: the fence orders it. */
+    /* acquire, here and below: pair with the releases in fault_guard_publish(). Who meets a range
+     * that is being stored finds the version changed; no load below moves in front of these. */
+    out->begin = atomic_u64_load(&g->begin, memory_order_acquire);
+    out->end = atomic_u64_load(&g->end, memory_order_acquire);
+    /* acquire: as above. */
+    out->is_writable = atomic_u32_load(&g->is_writable, memory_order_acquire) != 0;
+    /* relaxed: the acquires order it. */
     return atomic_u64_load(&g->version, memory_order_relaxed) == version;
 }
 
@@ -70,9 +69,6 @@ static void fault_guard_withdraw(fault_guard *g) {
     uint64_t version = atomic_u64_load(&g->version, memory_order_relaxed);
     DCHECK(version % 2 == 0);
     atomic_u64_store(&g->version, version + 1, memory_order_relaxed); /* relaxed: as above */
-    /* release: pairs with the fence in fault_guard_look(): who sees what is stored from here on
-     * sees the odd version. */
-    atomic_fence(memory_order_release);
 }
 
 /* Calls `each` for the slots of all ranges there are until it returns true. */
@@ -221,12 +217,15 @@ static status fault_guard_take_new_slot(fault_guard **out) {
 
 static void fault_guard_publish(fault_guard *g, const fault_guard_range *range, const void *first,
                                 char *const *name) {
-    /* relaxed: looked at only under an even version. */
-    atomic_u64_store(&g->begin, range->begin, memory_order_relaxed);
-    atomic_u64_store(&g->end, range->end, memory_order_relaxed);
+    /* release, all of them: pair with the acquires in fault_guard_look(), behind the odd version.
+     */
+    atomic_u64_store(&g->begin, range->begin, memory_order_release);
+    atomic_u64_store(&g->end, range->end, memory_order_release);
+    atomic_u32_store(&g->is_writable, range->is_writable, memory_order_release);
+    /* relaxed: only read once the version below is seen. */
     atomic_u64_store(&g->first, (uint64_t)(uintptr_t)first, memory_order_relaxed);
-    atomic_u32_store(&g->is_writable, range->is_writable, memory_order_relaxed);
     atomic_ptr_store(&g->name, (void *)(uintptr_t)name, memory_order_relaxed);
+    /* relaxed: as above. */
     atomic_u64_store(&g->fault, 0, memory_order_relaxed);
     uint64_t version = atomic_u64_load(&g->version, memory_order_relaxed);
     DCHECK(version % 2 == 1);

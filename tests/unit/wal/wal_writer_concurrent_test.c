@@ -43,6 +43,8 @@ TEST(wal_writer_concurrent, append_beside_syncs_and_releases) {
     vfs_mem *disk = log_disk_new();
     const firn_vfs *vfs = vfs_mem_vfs(disk);
     wal_writer_args args = log_writer_args(vfs);
+    args.segment_bytes_max = 16384;
+    args.spares_max = 2; /* segments change their lives beside syncs */
     shared s = {.w = log_writer_new(&args)};
     thread threads[3];
     firn_batch batch;
