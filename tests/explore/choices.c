@@ -11,7 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHOICES_DEPTH_MAX = 1 << 15, CHOICES_NOTED_MAX = 512, CHOICES_BUDGET_BITS = 4 };
+enum {
+    CHOICES_DEPTH_MAX = 1 << 15,
+    CHOICES_NOTED_MAX = 512,
+    CHOICES_BUDGET_BITS = 8,
+    CHOICES_BUDGET_HALF = 15
+};
 
 engine_counts engine_counted;
 
@@ -68,20 +73,30 @@ static void choices_states_resize(uint64_t capacity) {
     choices.states_capacity = capacity;
 }
 
+/* What is left of the bounds, plus 1 each: preemptions in the low half, old reads in the high one.
+ */
+static uint64_t choices_budget(void) {
+    uint64_t old_reads = engine.old_reads_max - engine.old_reads;
+    return (choices.preemptions_max - engine.preemptions + 1) |
+           (old_reads < CHOICES_BUDGET_HALF ? old_reads + 1 : CHOICES_BUDGET_HALF)
+               << CHOICES_BUDGET_BITS / 2;
+}
+
 /* Whether everything from this branch on has been searched with this budget or a larger one. */
 static bool choices_is_known(engine_branch branch) {
-    uint32_t budget = choices.preemptions_max - engine.preemptions;
+    uint64_t budget = choices_budget();
     uint64_t key = engine_mix(engine_mix(threads_fingerprint(), engine.current), branch);
     key &= ~(((uint64_t)1 << CHOICES_BUDGET_BITS) - 1);
     uint64_t *slot = choices_state_slot(choices.states, choices.states_capacity, key);
-    uint64_t searched = *slot & (((uint64_t)1 << CHOICES_BUDGET_BITS) - 1);
-    if (*slot && searched >= budget + 1)
+    if (*slot && (*slot & CHOICES_BUDGET_HALF) >= (budget & CHOICES_BUDGET_HALF) &&
+        (*slot >> CHOICES_BUDGET_BITS / 2 & CHOICES_BUDGET_HALF) >= budget >>
+            CHOICES_BUDGET_BITS / 2)
         return true;
     if (!*slot && ++engine_counted.states * 2 > choices.states_capacity) {
         choices_states_resize(choices.states_capacity * 2);
         slot = choices_state_slot(choices.states, choices.states_capacity, key);
     }
-    *slot = key | (budget + 1);
+    *slot = key | budget;
     return false;
 }
 

@@ -48,6 +48,7 @@ typedef struct engine_run {
     uint32_t current;
     uint32_t thread_count; /* numbered 1..thread_count */
     uint32_t steps, preemptions;
+    uint32_t old_reads, old_reads_max; /* loads that did not return the newest store */
     uint32_t location_count;
     engine_thread threads[ENGINE_THREADS_MAX];
 } engine_run;

@@ -23,6 +23,7 @@ typedef struct explore_scenario {
     void (*threads[EXPLORE_SCENARIO_THREADS_MAX])(void);
     void (*finish)(void);   /* alone, after all of them; may be NULL */
     uint32_t number_offset; /* thread_number() counts from this plus 1 */
+    uint32_t old_reads_max; /* in one schedule, of loads that return an old store; 0: no bound */
 } explore_scenario;
 
 /* Runs the scenarios as the command line says; what main() returns: 0 clean, 1 a bug was found. */

@@ -15,7 +15,7 @@ typedef struct main_options {
     const char *scenario, *replay;
 } main_options;
 
-enum { MAIN_DESCRIPTION_BYTES = 1 << 14, MAIN_SCENARIOS_MAX = 16 };
+enum { MAIN_DESCRIPTION_BYTES = 1 << 14, MAIN_SCENARIOS_MAX = 16, MAIN_WARM_UP_SCHEDULES = 500 };
 
 static double main_now(void) {
     struct timespec now;
@@ -99,9 +99,12 @@ static void main_report(const explore_scenario *scenario, const main_progress *p
     uint32_t threads = 0;
     while (threads < EXPLORE_SCENARIO_THREADS_MAX && scenario->threads[threads])
         threads++;
-    printf("%s: threads=%u preemptions=%u schedules=%" PRIu64 " states=%" PRIu64
+    char old_reads[16] = "any";
+    if (scenario->old_reads_max)
+        snprintf(old_reads, sizeof old_reads, "%u", scenario->old_reads_max);
+    printf("%s: threads=%u preemptions=%u old-reads=%s schedules=%" PRIu64 " states=%" PRIu64
            " complete=%s seconds=%.1f\n",
-           scenario->name, threads, p->bound, p->counts.schedules, p->counts.states,
+           scenario->name, threads, p->bound, old_reads, p->counts.schedules, p->counts.states,
            p->complete ? "yes" : "no", p->seconds);
 }
 
@@ -139,6 +142,17 @@ static bool main_is_wanted(const explore_scenario *scenario, const main_options 
     return !o->scenario || strcmp(o->scenario, scenario->name) == 0;
 }
 
+/* Random schedules teach what is shared, so that the search need not begin again so often. What
+ * they may find, the search will find with a shorter trace. */
+static void main_warm_up(const explore_scenario *scenario) {
+    for (uint64_t seed = 0; seed < MAIN_WARM_UP_SCHEDULES; seed++) {
+        choices_begin_random(seed);
+        if (!threads_run(scenario))
+            break;
+    }
+    (void)memory_model_sharing_grew();
+}
+
 /* Small bounds of all scenarios come before large ones of any: the simplest failure is found first.
  */
 static bool main_search_all(const explore_scenario *scenarios, size_t count,
@@ -149,8 +163,11 @@ static bool main_search_all(const explore_scenario *scenarios, size_t count,
             bool goes_on = bound == 0 || progress[i].complete;
             if (!main_is_wanted(&scenarios[i], o) || !goes_on)
                 continue;
-            if (!memory_model_begin_scenario((uint32_t)i) ||
-                !main_search(&scenarios[i], bound, o->search_seconds, &progress[i]))
+            if (!memory_model_begin_scenario((uint32_t)i))
+                return false;
+            if (bound == 0)
+                main_warm_up(&scenarios[i]);
+            if (!main_search(&scenarios[i], bound, o->search_seconds, &progress[i]))
                 return false;
         }
     }

@@ -179,9 +179,10 @@ static uint32_t model_floor(uint32_t number, int order) {
 static uint32_t model_pick_age(uint32_t number, uint32_t floor) {
     model_location *l = &model.locations[number];
     uint8_t *stale = &l->stale_reads[engine.current];
-    if (*stale >= MODEL_STALE_READS_MAX)
+    if (*stale >= MODEL_STALE_READS_MAX || engine.old_reads >= engine.old_reads_max)
         floor = l->count - 1;
     uint32_t age = choices_pick(BRANCH_STORE, l->count - floor);
+    engine.old_reads += age > 0;
     *stale = age ? (uint8_t)(*stale + 1) : 0;
     return age;
 }
@@ -280,11 +281,14 @@ bool explore_atomic_cas(void *address, size_t bytes, uint64_t *expected, uint64_
     uint32_t number = model_begin(address, bytes, true, true);
     model_location *l = &model.locations[number];
     uint32_t floor = model_floor(number, order), candidates[ENGINE_STORES_MAX], count = 0;
+    if (engine.old_reads >= engine.old_reads_max)
+        floor = l->count - 1;
     for (uint32_t i = l->count; i-- > floor;) {
         if (i == l->count - 1 || l->stores[i]->value != *expected)
             candidates[count++] = i;
     }
     uint32_t index = candidates[choices_pick(BRANCH_STORE, count)];
+    engine.old_reads += index != l->count - 1;
     const model_store *base = l->stores[index];
     if (base->value == *expected) {
         model_read(number, index, order);

@@ -81,7 +81,7 @@ def report_scenarios(part, output):
     for name, facts in re.findall(r"^([\w-]+): (threads=.*)$", output, re.M):
         f = dict(fact.split("=") for fact in facts.split())
         complete &= f["complete"] == "yes"
-        print(f"{part:10} {name:22} {f['threads']:>7} {f['preemptions']:>11} {f['schedules']:>10} "
+        print(f"{part:10} {name:22} {f['threads']:>7} {f['preemptions']:>11} {f['old-reads']:>9} {f['schedules']:>10} "
               f"{f['states']:>9} {f['complete']:>8} {randomly.get(name, '-'):>9} {f['seconds']:>7}",
               flush=True)
     return complete
@@ -104,7 +104,7 @@ def run_parts(parts, build, options):
         arguments = ["--preemptions", options.preemptions, "--search-seconds", options.search,
                      "--random-seconds", options.seconds, "--seed", options.seed]
         print(f"seed {options.seed}\n\n{'part':10} {'scenario':22} {'threads':>7} "
-              f"{'preemptions':>11} {'schedules':>10} {'states':>9} {'complete':>8} "
+              f"{'preemptions':>11} {'old reads':>9} {'schedules':>10} {'states':>9} {'complete':>8} "
               f"{'random':>9} {'seconds':>7}")
         clean = complete = True
         for part in parts:

@@ -204,6 +204,7 @@ static void threads_start(uint32_t number) {
 bool threads_run(const explore_scenario *scenario) {
     static volatile bool back; /* control returns to getcontext() when the threads are done */
     memset(&engine, 0, sizeof engine);
+    engine.old_reads_max = scenario->old_reads_max ? scenario->old_reads_max : UINT32_MAX;
     threads.scenario = scenario;
     threads.mutex_count = 0;
     threads.failed = false;

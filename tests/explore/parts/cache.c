@@ -115,13 +115,13 @@ static void finish(void) {
 
 int main(int count, char **arguments) {
     static const explore_scenario scenarios[] = {
-        {"pin-evict", setup_one, {look_up_twice, add_2, add_2}, finish, 0},
-        {"pin-two-evict", setup_one, {look_up_both, add_2_3, look_up_twice}, finish, 0},
-        {"pin-replace", setup_many, {look_up_twice, add_1, add_1}, finish, 0},
-        {"pin-erase", setup_many, {look_up_twice, erase_1, add_1}, finish, 0},
-        {"erase-erase", setup_one, {erase_then_add_1, erase_1, look_up_both}, finish, 0},
-        {"grow", setup_many, {add_2_3, add_4_5, look_up_both}, finish, 0},
-        {"no-capacity", setup_none, {add_1, look_up_twice, add_1}, finish, 0},
+        {"pin-evict", setup_one, {look_up_twice, add_2, add_2}, finish, 0, 0},
+        {"pin-two-evict", setup_one, {look_up_both, add_2_3, look_up_twice}, finish, 0, 0},
+        {"pin-replace", setup_many, {look_up_twice, add_1, add_1}, finish, 0, 0},
+        {"pin-erase", setup_many, {look_up_twice, erase_1, add_1}, finish, 0, 0},
+        {"erase-erase", setup_one, {erase_then_add_1, erase_1, look_up_both}, finish, 0, 0},
+        {"grow", setup_many, {add_2_3, add_4_5, look_up_both}, finish, 0, 0},
+        {"no-capacity", setup_none, {add_1, look_up_twice, add_1}, finish, 0, 0},
     };
     return explore_main(count, arguments, scenarios, sizeof scenarios / sizeof *scenarios);
 }

@@ -98,12 +98,17 @@ static void finish_three(void) {
 
 int main(int count, char **arguments) {
     static const explore_scenario scenarios[] = {
-        {"two-combining", setup, {commit_1, commit_10}, finish_two, 0},
-        {"two-handing-on", setup, {commit_1_alone, commit_10_alone}, finish_two, 0},
-        {"again", setup, {commit_twice, commit_10}, finish_three, 0},
-        {"combining", setup, {commit_1, commit_10, commit_100}, finish_three, 0},
-        {"handing-on", setup, {commit_1_alone, commit_10_alone, commit_100_alone}, finish_three, 0},
-        {"mixed", setup, {commit_1, commit_10_alone, commit_100}, finish_three, 0},
+        {"two-combining", setup, {commit_1, commit_10}, finish_two, 0, 0},
+        {"two-handing-on", setup, {commit_1_alone, commit_10_alone}, finish_two, 0, 0},
+        {"again", setup, {commit_twice, commit_10}, finish_three, 0, 0},
+        {"combining", setup, {commit_1, commit_10, commit_100}, finish_three, 0, 0},
+        {"handing-on",
+         setup,
+         {commit_1_alone, commit_10_alone, commit_100_alone},
+         finish_three,
+         0,
+         0},
+        {"mixed", setup, {commit_1, commit_10_alone, commit_100}, finish_three, 0, 0},
     };
     return explore_main(count, arguments, scenarios, sizeof scenarios / sizeof *scenarios);
 }

@@ -79,12 +79,12 @@ static void finish(void) {
 /* Numbers above EPOCH_SLOTS (2 here) share slot 0: T3, and with the offset T2 and T3. */
 int main(int count, char **arguments) {
     static const explore_scenario scenarios[] = {
-        {"pin-retire", setup, {read_twice, replace_twice}, finish, 0},
-        {"pin-retire-collect", setup, {read_once, replace_once, collect}, finish, 0},
-        {"two-readers", setup, {read_once, read_once, replace_twice}, finish, 0},
-        {"two-writers", setup, {replace_once, read_once, replace_once}, finish, 0},
-        {"crowd", setup, {replace_twice, collect, read_twice}, finish, 0},
-        {"crowd-of-two", setup, {replace_twice, read_once, read_twice}, finish, 1},
+        {"pin-retire", setup, {read_twice, replace_twice}, finish, 0, 0},
+        {"pin-retire-collect", setup, {read_once, replace_once, collect}, finish, 0, 0},
+        {"two-readers", setup, {read_once, read_once, replace_twice}, finish, 0, 0},
+        {"two-writers", setup, {replace_once, read_once, replace_once}, finish, 0, 0},
+        {"crowd", setup, {replace_twice, collect, read_twice}, finish, 0, 0},
+        {"crowd-of-two", setup, {replace_twice, read_once, read_twice}, finish, 1, 0},
     };
     return explore_main(count, arguments, scenarios, sizeof scenarios / sizeof *scenarios);
 }

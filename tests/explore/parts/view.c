@@ -213,12 +213,12 @@ static void finish(void) {
 
 int main(int count, char **arguments) {
     static const explore_scenario scenarios[] = {
-        {"seal", setup, {read_inside, seal}, finish, 0},
-        {"seal-two-readers", setup, {read_inside, read_pinned, seal}, finish, 0},
-        {"write-seal", setup, {add_then_seal, read_pinned, collect}, finish, 0},
-        {"flush", setup_sealed, {read_inside, flush}, finish, 0},
-        {"flush-two-readers", setup_sealed, {read_inside, read_pinned, flush}, finish, 0},
-        {"seal-flush", setup_sealed, {add_then_seal, flush, read_inside}, finish, 0},
+        {"seal", setup, {read_inside, seal}, finish, 0, 0},
+        {"seal-two-readers", setup, {read_inside, read_pinned, seal}, finish, 0, 0},
+        {"write-seal", setup, {add_then_seal, read_pinned, collect}, finish, 0, 0},
+        {"flush", setup_sealed, {read_inside, flush}, finish, 0, 0},
+        {"flush-two-readers", setup_sealed, {read_inside, read_pinned, flush}, finish, 0, 0},
+        {"seal-flush", setup_sealed, {add_then_seal, flush, read_inside}, finish, 0, 0},
     };
     return explore_main(count, arguments, scenarios, sizeof scenarios / sizeof *scenarios);
 }
