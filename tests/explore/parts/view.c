@@ -6,6 +6,11 @@
 #include "format/key.c"
 #include "format/large_ref.c"
 #include "iter/iter.c"
+#if __has_include("memtable/leaf_list.c")
+#include "memtable/key_index.c"
+#include "memtable/leaf_list.c"
+#include "util/hash_builtin.c"
+#endif
 #include "memtable/memtable.c"
 #include "memtable/memtable_iter.c"
 #include "memtable/skiplist.c"
