@@ -107,4 +107,24 @@ TEST(recovery_modes, skip_keeps_what_last_good_gives_up_and_leaves_a_sound_datab
     test_dir_remove(dir);
 }
 
-TEST_MAIN(RUN(recovery_modes, skip_keeps_what_last_good_gives_up_and_leaves_a_sound_database))
+TEST(recovery_modes, a_log_cut_short_under_a_living_database_ends_its_writing_and_nothing_else) {
+    char *dir = test_dir_new();
+    const char *path = test_path(dir, "db");
+    firn_options options = FIRN_OPTIONS_INIT;
+    options.log_io = FIRN_LOG_IO_MAPPED;
+    firn_db *db = open_db(path, &options);
+    put_text(db, "a", "before");
+    assert_int_equal(truncate(test_path(path, "000001.wal"), 0), 0);
+    assert_int_equal(firn_put(db, NULL, FIRN_STR("b"), FIRN_STR("after")), FIRN_IO_ERROR);
+    assert_non_null(strstr(firn_error_detail(), "000001.wal"));
+    assert_int_equal(firn_put(db, NULL, FIRN_STR("c"), FIRN_STR("later")), FIRN_IO_ERROR);
+    assert_int_equal(firn_sync(db), FIRN_IO_ERROR);
+    expect_text(db, NULL, "a", "before");
+    expect_text(db, NULL, "b", NULL);
+    (void)firn_close(db);
+    test_dir_remove(dir);
+}
+
+TEST_MAIN(RUN(recovery_modes, skip_keeps_what_last_good_gives_up_and_leaves_a_sound_database),
+          RUN(recovery_modes,
+              a_log_cut_short_under_a_living_database_ends_its_writing_and_nothing_else))
