@@ -127,7 +127,6 @@ static status read_from_tables(read_search *s) {
     table_meta *tables[READ_CANDIDATES];
     version_walk walk = version_walk_begin(s->hold.view->version, s->seek);
     uint32_t count = READ_CANDIDATES;
-    s->hash = hash64(s->seek.s.data, s->seek.s.size - KEY_TRAILER_BYTES);
     while (count == READ_CANDIDATES) {
         count = version_walk_next(&walk, tables, READ_CANDIDATES);
         if (LIKELY(s->hold.inside))
@@ -144,9 +143,10 @@ out:
 }
 
 static status read_search_run(read_search *s) {
-    memtable_get(s->hold.view->active, s->seek, &s->found);
+    s->hash = hash64(s->seek.s.data, s->seek.s.size - KEY_TRAILER_BYTES);
+    memtable_get_hashed(s->hold.view->active, s->seek, s->hash, &s->found);
     for (uint32_t i = 0; i < s->hold.view->sealed_count && !s->found.found; i++)
-        memtable_get(s->hold.view->sealed[i], s->seek, &s->found);
+        memtable_get_hashed(s->hold.view->sealed[i], s->seek, s->hash, &s->found);
     return s->found.found ? STATUS_OK : read_from_tables(s);
 }
 

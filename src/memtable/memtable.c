@@ -2,16 +2,18 @@
 
 #include "base/atomic.h"
 #include "format/large_ref.h"
+#include "memtable/key_index.h"
 #include "memtable/memtable_internal.h"
-#include "memtable/skiplist.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 #include "util/arena.h"
+#include "util/hash.h"
 
 #include "base/poison.h"
 
 struct memtable {
-    skiplist list;
+    leaf_list list;
+    key_index index;
     arena *arena;     /* set at birth; owned */
     atomic_u32 state; /* memtable_state; stored by the owner only */
     /* Written by every writer, so apart from what readers load. */
@@ -36,7 +38,8 @@ static size_t memtable_block_bytes(uint64_t capacity_bytes) {
 }
 
 /* Takes the arena, which may be NULL for lack of memory. */
-static status memtable_new_in(key_order order, arena *nodes, memtable **out) {
+static status memtable_new_in(key_order order, uint64_t capacity_bytes, arena *nodes,
+                              memtable **out) {
     *out = NULL;
     memtable *m = nodes ? memory_new_aligned(CACHE_LINE_BYTES, sizeof *m) : NULL;
     if (!m) {
@@ -46,7 +49,8 @@ static status memtable_new_in(key_order order, arena *nodes, memtable **out) {
     memset(m, 0, sizeof *m);
     m->arena = nodes;
     atomic_u32_init(&m->state, MEMTABLE_ACTIVE);
-    skiplist_init(&m->list, order, m->arena);
+    leaf_list_init(&m->list, order, m->arena);
+    key_index_init(&m->index, capacity_bytes, m->arena);
     atomic_u64_init(&m->first_sequence, UINT64_MAX);
     atomic_u32_init(&m->refs, 1);
     *out = m;
@@ -54,11 +58,13 @@ static status memtable_new_in(key_order order, arena *nodes, memtable **out) {
 }
 
 FIRN_INTERNAL status memtable_new(key_order order, uint64_t capacity_bytes, memtable **out) {
-    return memtable_new_in(order, arena_new(memtable_block_bytes(capacity_bytes)), out);
+    return memtable_new_in(order, capacity_bytes, arena_new(memtable_block_bytes(capacity_bytes)),
+                           out);
 }
 
-FIRN_INTERNAL status memtable_new_pooled(key_order order, arena_pool *pool, memtable **out) {
-    return memtable_new_in(order, arena_new_pooled(pool), out);
+FIRN_INTERNAL status memtable_new_pooled(key_order order, uint64_t capacity_bytes, arena_pool *pool,
+                                         memtable **out) {
+    return memtable_new_in(order, capacity_bytes, arena_new_pooled(pool), out);
 }
 
 FIRN_INTERNAL arena_pool *memtable_new_pool(uint64_t capacity_bytes) {
@@ -97,6 +103,7 @@ FIRN_INTERNAL void memtable_unref(memtable *m) {
     CHECK(before > 0);
     if (before > 1)
         return;
+    key_index_deinit(&m->index);
     arena_free(m->arena);
     memory_free(m);
 }
@@ -119,6 +126,21 @@ static void memtable_note_sequence(memtable *m, seqno sequence) {
         continue;
 }
 
+static memtable_entry *memtable_entry_new(memtable *m, user_key key, uint64_t trailer,
+                                          slice value) {
+    size_t key_bytes = key.s.size + KEY_TRAILER_BYTES;
+    memtable_entry *entry = arena_allocate(m->arena, sizeof *entry + key_bytes + value.size);
+    if (!entry)
+        return NULL;
+    atomic_ptr_init(&entry->older, NULL);
+    entry->key_bytes = (uint32_t)key_bytes;
+    entry->value_bytes = (uint32_t)value.size;
+    slice_copy_to(key.s, entry->bytes);
+    encode_fixed64(entry->bytes + key.s.size, trailer);
+    slice_copy_to(value, entry->bytes + key_bytes);
+    return entry;
+}
+
 FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
                                   slice value) {
     DCHECK(memtable_get_state(m) == MEMTABLE_ACTIVE);
@@ -130,9 +152,13 @@ FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, use
         return error_status(FIRN_CORRUPTION,
                             "the operation with sequence %llu holds no valid large-value reference",
                             (unsigned long long)sequence);
-    skiplist_entry entry;
-    if (!skiplist_prepare(&m->list, key, key_trailer_pack(sequence, kind), value, &entry))
+    uint64_t hash = hash64(key.s.data, key.s.size);
+    key_index_prefetch(&m->index, hash);
+    memtable_entry *entry = memtable_entry_new(m, key, key_trailer_pack(sequence, kind), value);
+    /* The ordered list first: it alone can fail. */
+    if (!entry || !leaf_list_add(&m->list, entry))
         return status_of(FIRN_NO_MEMORY, "adding to a memtable");
+    key_index_add(&m->index, hash, entry);
     memtable_note_sequence(m, sequence);
     /* relaxed, all three: statistics, as above. */
     (void)atomic_u64_add(&m->entries, 1, memory_order_relaxed);
@@ -140,27 +166,39 @@ FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, use
         (void)atomic_u64_add(&m->deletes, 1, memory_order_relaxed);
     if (kind == OP_PUT_LARGE)
         (void)atomic_u64_add(&m->large_bytes, large.bytes, memory_order_relaxed);
-    skiplist_link(&m->list, entry);
     return STATUS_OK;
 }
 
-FIRN_INTERNAL void memtable_get(const memtable *m, internal_key seek, lookup *out) {
-    *out = (lookup){0};
-    const skiplist_node *node = skiplist_seek(&m->list, seek);
-    if (!node)
-        return;
+/* For what the index does not know. */
+static const memtable_entry *memtable_seek(const memtable *m, internal_key seek) {
+    const memtable_entry *entry = leaf_list_seek(&m->list, seek);
     /* Equal under any order means byte-equal, so a custom one need not be asked again. */
-    internal_key key = skiplist_node_key(node);
-    if (!slice_equal(internal_key_user(key).s, internal_key_user(seek).s))
+    if (entry && slice_equal(memtable_entry_user(entry), internal_key_user(seek).s))
+        return entry;
+    return NULL;
+}
+
+FIRN_INTERNAL void memtable_get_hashed(const memtable *m, internal_key seek, uint64_t hash,
+                                       lookup *out) {
+    const memtable_entry *entry;
+    *out = (lookup){0};
+    DCHECK(hash == hash64(seek.s.data, seek.s.size - KEY_TRAILER_BYTES));
+    if (UNLIKELY(key_index_find(&m->index, hash, seek, &entry) == KEY_INDEX_UNKNOWN))
+        entry = memtable_seek(m, seek);
+    if (!entry)
         return;
-    uint64_t trailer = internal_key_trailer(key);
+    uint64_t trailer = memtable_entry_trailer(entry);
     out->found = true;
     out->kind = (op_kind)(trailer & 0xff);
     out->sequence = trailer >> 8;
-    out->value = skiplist_node_value(node);
+    out->value = memtable_entry_value(entry);
 }
 
-FIRN_INTERNAL const skiplist *memtable_list(const memtable *m) {
+FIRN_INTERNAL void memtable_get(const memtable *m, internal_key seek, lookup *out) {
+    memtable_get_hashed(m, seek, hash64(seek.s.data, seek.s.size - KEY_TRAILER_BYTES), out);
+}
+
+FIRN_INTERNAL const leaf_list *memtable_list(const memtable *m) {
     return &m->list;
 }
 

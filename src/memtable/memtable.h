@@ -1,12 +1,15 @@
-/* memtable/memtable.h - the newest versions, sorted in memory: a skip list in an arena.
+/* memtable/memtable.h - the newest versions, in memory: sorted, and by hash for point reads.
  *
- * Source:     Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees" (1990); insertion
- * by compare-and-swap at every height, so writers need no lock among themselves. Invariants: nodes
- * are never removed or changed once linked; the whole memtable goes at once. Internal keys in a
- * memtable are distinct. Threads:    memtable_add by any number of threads; reads and iterators at
- * any time, without lock, CAS or retry. Lifetime:   counted (memtable_ref / memtable_unref); a
- * reader holds a reference through its read view. Values returned point into the arena. Large
- * values are held as their reference into the log. */
+ * Invariants: entries are never removed or changed once added; the whole memtable goes at once.
+ * Internal keys in a memtable are distinct.
+ *
+ * Threads:    memtable_add by any number of threads; reads and iterators at any time, without lock,
+ * CAS or retry.
+ *
+ * Lifetime:   counted (memtable_ref / memtable_unref); a reader holds a reference through its read
+ * view. Values returned point into the arena. Large values are held as their reference into the
+ * log.
+ */
 #ifndef FIRN_MEMTABLE_MEMTABLE_H
 #define FIRN_MEMTABLE_MEMTABLE_H
 
@@ -26,12 +29,13 @@ typedef enum memtable_state {
     MEMTABLE_GONE
 } memtable_state;
 
-/* `capacity_bytes` sizes the arena's blocks; it is no limit: callers watch memtable_bytes. */
+/* `capacity_bytes` sizes the arena's blocks and the hash tables; it is no limit: callers watch
+ * memtable_bytes. */
 FIRN_INTERNAL NODISCARD status memtable_new(key_order order, uint64_t capacity_bytes,
                                             memtable **out);
 /* The same with memory from a pool that memtable_new_pool made for that capacity. */
-FIRN_INTERNAL NODISCARD status memtable_new_pooled(key_order order, arena_pool *pool,
-                                                   memtable **out);
+FIRN_INTERNAL NODISCARD status memtable_new_pooled(key_order order, uint64_t capacity_bytes,
+                                                   arena_pool *pool, memtable **out);
 /* Keeps as spare what one memtable of that capacity holds; NULL when memory is short. */
 FIRN_INTERNAL NODISCARD arena_pool *memtable_new_pool(uint64_t capacity_bytes);
 /* Moves along an edge; any other step ends the process. For the owner, who serialises the calls. */
@@ -48,6 +52,9 @@ FIRN_INTERNAL NODISCARD status memtable_add(memtable *m, seqno sequence, op_kind
 /* The newest version of the key with a sequence <= the seek key's. out->value points into the
  * memtable; no pin. */
 FIRN_INTERNAL void memtable_get(const memtable *m, internal_key seek, lookup *out);
+/* The same with the hash64() of the user key, which tables ask for too. */
+FIRN_INTERNAL void memtable_get_hashed(const memtable *m, internal_key seek, uint64_t hash,
+                                       lookup *out);
 /* Keeps a reference for the iterator's life. Entries added later may or may not appear. */
 FIRN_INTERNAL NODISCARD status memtable_iter_new(memtable *m, iter **out);
 

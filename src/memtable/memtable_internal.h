@@ -2,10 +2,10 @@
 #ifndef FIRN_MEMTABLE_MEMTABLE_INTERNAL_H
 #define FIRN_MEMTABLE_MEMTABLE_INTERNAL_H
 
+#include "memtable/leaf_list.h"
 #include "memtable/memtable.h"
-#include "memtable/skiplist.h"
 
 /* Lives as long as the memtable. */
-FIRN_INTERNAL const skiplist *memtable_list(const memtable *m);
+FIRN_INTERNAL const leaf_list *memtable_list(const memtable *m);
 
 #endif

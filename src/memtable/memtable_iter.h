@@ -6,18 +6,16 @@
 #ifndef FIRN_MEMTABLE_MEMTABLE_ITER_H
 #define FIRN_MEMTABLE_MEMTABLE_ITER_H
 
+#include "memtable/leaf_list.h"
 #include "memtable/memtable.h"
-#include "memtable/skiplist.h"
-
-enum { MEMTABLE_RUN_ENTRIES = 64 };
 
 typedef struct memtable_iter {
     iter base;
     memtable *table; /* one reference, if it was made by memtable_iter_new */
-    const skiplist *list;
-    const skiplist_node *first, *last; /* of the run */
-    uint32_t pace;                     /* grows from run to run, 0 after a seek */
-    iter_entry entries[MEMTABLE_RUN_ENTRIES];
+    const leaf_list *list;
+    leaf_run run;
+    uint32_t pace; /* grows from run to run, 0 after a seek */
+    iter_entry entries[LEAF_SLOTS];
 } memtable_iter;
 
 /* Makes it an iterator over `m`, unpositioned. Entries added later may or may not appear. */

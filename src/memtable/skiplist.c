@@ -26,6 +26,7 @@ typedef struct skiplist_splice {
 FIRN_INTERNAL void skiplist_init(skiplist *list, key_order order, arena *nodes) {
     list->order = order;
     list->arena = nodes;
+    atomic_ptr_init(&list->prefix, NULL);
     atomic_u32_init(&list->height, 1);
     for (size_t i = 0; i < SKIPLIST_HEIGHT_MAX; i++) {
         atomic_ptr_init(&list->head[i], NULL);
@@ -33,8 +34,36 @@ FIRN_INTERNAL void skiplist_init(skiplist *list, key_order order, arena *nodes) 
     }
 }
 
+/* The 8 bytes behind the prefix; for keys that sort before all that have it the least head there
+ * is, for those behind them the greatest. So a < b gives head(a) <= head(b), whatever the prefix.
+ */
 static inline uint64_t skiplist_key_head(const skiplist *list, slice user) {
-    return list->order.custom ? 0 : key_head(user);
+    if (UNLIKELY(list->order.custom != NULL))
+        return 0;
+    /* relaxed: who has made a node has set the prefix before, and who has met one has acquired it
+     * and with it the prefix; see skiplist_offer_prefix() and skiplist_is_empty(). */
+    const skiplist_prefix *prefix = atomic_ptr_load(&list->prefix, memory_order_relaxed);
+    return prefix ? key_head_behind(user, slice_of(prefix->bytes, prefix->size)) : key_head(user);
+}
+
+/* Asked before a target's head is taken: in a list that is not empty the prefix is settled. */
+static inline bool skiplist_is_empty(const skiplist *list) {
+    return skiplist_first(list) == NULL;
+}
+
+FIRN_INTERNAL bool skiplist_offer_prefix(skiplist *list, slice prefix) {
+    /* acquire: pairs with the release below. */
+    if (atomic_ptr_load(&list->prefix, memory_order_acquire))
+        return true;
+    skiplist_prefix *own = arena_allocate(list->arena, sizeof *own + prefix.size);
+    if (!own)
+        return false;
+    own->size = prefix.size;
+    slice_copy_to(prefix, own->bytes);
+    void *expected = NULL;
+    /* release: pairs with the acquires here; whoever loses takes what the winner offered. */
+    (void)atomic_ptr_cas(&list->prefix, &expected, own, memory_order_release);
+    return true;
 }
 
 static inline atomic_ptr *skiplist_head_slot(const skiplist *list, uint32_t level) {
@@ -64,16 +93,9 @@ static bool skiplist_tie_before(const skiplist *list, const skiplist_node *node,
     internal_key key = skiplist_node_key(node);
     if (list->order.custom)
         return key_order_compare(list->order, key, target->key) < 0;
-    slice a = internal_key_user(key).s, b = internal_key_user(target->key).s;
-    size_t common = a.size < b.size ? a.size : b.size;
-    /* Equal heads: the first 8 bytes are equal, as far as both keys have them. */
-    if (common > 8) {
-        int order = memcmp(a.data + 8, b.data + 8, common - 8);
-        if (order != 0)
-            return order < 0;
-    }
-    if (a.size != b.size)
-        return a.size < b.size;
+    int order = slice_compare(internal_key_user(key).s, internal_key_user(target->key).s);
+    if (order != 0)
+        return order < 0;
     return internal_key_trailer(key) > internal_key_trailer(target->key);
 }
 
@@ -124,18 +146,35 @@ static inline uint32_t skiplist_top_level(const skiplist *list) {
     return atomic_u32_load(&list->height, memory_order_relaxed) - 1;
 }
 
-FIRN_INTERNAL const skiplist_node *skiplist_seek(const skiplist *list, internal_key target) {
+/* The last level 0 slot before the target. */
+static atomic_ptr *skiplist_descend(const skiplist *list, internal_key target, void **after) {
+    *after = NULL;
+    if (skiplist_is_empty(list))
+        return skiplist_head_slot(list, 0);
     skiplist_target t = {target, skiplist_key_head(list, internal_key_user(target).s)};
     uint32_t level = skiplist_top_level(list);
     atomic_ptr *slot = skiplist_head_slot(list, level);
-    void *after = NULL;
     for (;;) {
-        slot = skiplist_walk(list, &t, slot, level, &after);
+        slot = skiplist_walk(list, &t, slot, level, after);
         if (level == 0)
-            return after;
+            return slot;
         level--;
         slot++;
     }
+}
+
+FIRN_INTERNAL const skiplist_node *skiplist_seek(const skiplist *list, internal_key target) {
+    void *after;
+    (void)skiplist_descend(list, target, &after);
+    return after;
+}
+
+FIRN_INTERNAL const skiplist_node *skiplist_seek_before(const skiplist *list, internal_key target,
+                                                        const skiplist_node **after) {
+    void *behind;
+    const atomic_ptr *slot = skiplist_descend(list, target, &behind);
+    *after = behind;
+    return skiplist_slot_node(list, slot, 0);
 }
 
 /* The last node of that level, walking on from `slot`. */
@@ -312,6 +351,7 @@ FIRN_INTERNAL bool skiplist_prepare(skiplist *list, user_key key, uint64_t trail
         return false;
     skiplist_node *node = (skiplist_node *)(void *)(memory + tower);
     node->head = skiplist_key_head(list, key.s);
+    atomic_u64_init(&node->owned, 0);
     node->key_bytes = (uint32_t)key_bytes;
     node->value_bytes = (uint32_t)value.size;
     slice_copy_to(key.s, node->bytes);
@@ -321,37 +361,71 @@ FIRN_INTERNAL bool skiplist_prepare(skiplist *list, user_key key, uint64_t trail
     return true;
 }
 
-FIRN_INTERNAL void skiplist_link(skiplist *list, skiplist_entry entry) {
-    skiplist_target target = skiplist_target_of_node(entry.node);
-    skiplist_splice splice;
-    uint32_t top = skiplist_top_level(list);
-    if (UNLIKELY(top < entry.height - 1)) {
-        top = entry.height - 1;
-        skiplist_raise_height(list, entry.height);
-    }
-    bool hinted = skiplist_try_hint(list, &target, entry.height, &splice);
-    if (!hinted)
-        skiplist_find_splice(list, &target, top, &splice);
-    for (uint32_t level = 0; level < entry.height; level++) {
-        atomic_ptr *own = skiplist_node_slot(entry.node, level);
+/* Swaps the entry in at the levels from `level` up, by the splice. */
+static void skiplist_link_levels(skiplist *list, const skiplist_entry *entry, uint32_t level,
+                                 const skiplist_target *target, skiplist_splice *splice) {
+    for (; level < entry->height; level++) {
+        atomic_ptr *own = skiplist_node_slot(entry->node, level);
         for (;;) {
-            void *expected = splice.after[level];
+            void *expected = splice->after[level];
             /* relaxed: nobody reaches this link before the swap below. */
             atomic_ptr_store(own, expected, memory_order_relaxed);
             /* release: pairs with the acquires in skiplist_walk(), skiplist_first() and
              * skiplist_next(): the node's bytes, this link and the links below come with it. */
-            if (LIKELY(atomic_ptr_cas(splice.slot[level], &expected, entry.node,
+            if (LIKELY(atomic_ptr_cas(splice->slot[level], &expected, entry->node,
                                       memory_order_release)))
                 break;
-            splice.after[level] = NULL;
-            splice.slot[level] =
-                skiplist_walk(list, &target, splice.slot[level], level, &splice.after[level]);
+            splice->after[level] = NULL;
+            splice->slot[level] =
+                skiplist_walk(list, target, splice->slot[level], level, &splice->after[level]);
         }
     }
+}
+
+/* The highest level in use once the entry is in. */
+static uint32_t skiplist_top_level_with(skiplist *list, const skiplist_entry *entry) {
+    uint32_t top = skiplist_top_level(list);
+    if (LIKELY(top >= entry->height - 1))
+        return top;
+    skiplist_raise_height(list, entry->height);
+    return entry->height - 1;
+}
+
+FIRN_INTERNAL void skiplist_link(skiplist *list, skiplist_entry entry) {
+    skiplist_target target = skiplist_target_of_node(entry.node);
+    skiplist_splice splice;
+    uint32_t top = skiplist_top_level_with(list, &entry);
+    bool hinted = skiplist_try_hint(list, &target, entry.height, &splice);
+    if (!hinted)
+        skiplist_find_splice(list, &target, top, &splice);
+    skiplist_link_levels(list, &entry, 0, &target, &splice);
     if (hinted) {
         for (uint32_t i = 0; i < entry.height; i++)
             skiplist_set_hint(list, i, entry.node);
     } else if (skiplist_is_series(list, &splice, &target)) {
         skiplist_begin_series(list, &splice, &entry, top);
     }
+}
+
+FIRN_INTERNAL void skiplist_adopt(skiplist_entry entry, const skiplist_node *after) {
+    /* relaxed: nobody reaches the node yet. */
+    atomic_ptr_store(&entry.node->next, (void *)(uintptr_t)after, memory_order_relaxed);
+}
+
+FIRN_INTERNAL void skiplist_link_at(skiplist *list, const skiplist_node *before,
+                                    skiplist_entry entry, const skiplist_node *after) {
+    atomic_ptr *slot = before ? skiplist_node_slot(before, 0) : skiplist_head_slot(list, 0);
+    void *expected = (void *)(uintptr_t)after;
+    /* release: pairs with the acquires of the readers, as in skiplist_link_levels(). Failing means
+     * that another has linked this node; what a slot has led to it never leads to again. */
+    (void)atomic_ptr_cas(slot, &expected, entry.node, memory_order_release);
+}
+
+FIRN_INTERNAL void skiplist_link_above(skiplist *list, skiplist_entry entry) {
+    if (entry.height == 1)
+        return;
+    skiplist_target target = skiplist_target_of_node(entry.node);
+    skiplist_splice splice;
+    skiplist_find_splice(list, &target, skiplist_top_level_with(list, &entry), &splice);
+    skiplist_link_levels(list, &entry, 1, &target, &splice);
 }

@@ -1,4 +1,5 @@
-/* memtable/skiplist.h - a sorted list of internal keys with values, by any number of writers.
+/* memtable/skiplist.h - a sorted list of internal keys with values, by any number of writers: the
+ * anchors of the memtable's leaves.
  *
  * Source:     Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees" (1990).
  *
@@ -27,15 +28,23 @@ enum { SKIPLIST_HEIGHT_MAX = 20 };
 
 typedef struct skiplist_node {
     atomic_ptr next;      /* level 0; the link of level i lies i words before it */
-    uint64_t head;        /* key_head() of the user key; 0 under a custom order */
+    uint64_t head;        /* 8 bytes of the user key that tell it apart; 0 under a custom order */
+    atomic_u64 owned;     /* for whoever owns the list; 0 at birth */
     uint32_t key_bytes;   /* of the internal key */
     uint32_t value_bytes; /* < LARGE_VALUE_BYTES */
     uint8_t bytes[];      /* internal key, then value */
 } skiplist_node;
 
+/* Bytes that most user keys begin with; heads are taken from what follows them. */
+typedef struct skiplist_prefix {
+    size_t size;
+    uint8_t bytes[];
+} skiplist_prefix;
+
 typedef struct skiplist {
     key_order order;   /* set at birth */
     arena *arena;      /* set at birth */
+    atomic_ptr prefix; /* skiplist_prefix, or NULL: none; set once, before the first node is made */
     atomic_u32 height; /* levels in use; grows only */
     /* The node before all others, links only; the same way round as in a node: level i stands at
      * SKIPLIST_HEIGHT_MAX - 1 - i. */
@@ -48,6 +57,10 @@ typedef struct skiplist {
 /* Keeps `nodes`. There is no deinit: all memory is the arena's. */
 FIRN_INTERNAL void skiplist_init(skiplist *list, key_order order, arena *nodes);
 
+/* From now on heads are taken behind these bytes; what is there already stays. A key without the
+ * prefix is in its place all the same, only slower found. False when memory is short. */
+FIRN_INTERNAL NODISCARD bool skiplist_offer_prefix(skiplist *list, slice prefix);
+
 /* An entry not visible to anyone yet; NULL when memory is short. Its height follows from the
  * sequence. */
 typedef struct skiplist_entry {
@@ -59,6 +72,18 @@ FIRN_INTERNAL NODISCARD bool skiplist_prepare(skiplist *list, user_key key, uint
 /* Links a prepared entry; its internal key must not be in the list. Cannot fail. */
 FIRN_INTERNAL void skiplist_link(skiplist *list, skiplist_entry entry);
 
+/* The same in two steps for who knows the neighbours, `before` (NULL: the beginning) and `after`
+ * (NULL: the end). skiplist_adopt says what will follow a node that nobody can reach yet;
+ * skiplist_link_at swaps it in between the two at level 0 unless that has been done, and may be
+ * called by many for one node; then skiplist_link_above, by one of them, makes it quick to find. */
+FIRN_INTERNAL void skiplist_adopt(skiplist_entry entry, const skiplist_node *after);
+FIRN_INTERNAL void skiplist_link_at(skiplist *list, const skiplist_node *before,
+                                    skiplist_entry entry, const skiplist_node *after);
+FIRN_INTERNAL void skiplist_link_above(skiplist *list, skiplist_entry entry);
+
+/* The last node before the target, NULL: none; *after is the one behind it. */
+FIRN_INTERNAL const skiplist_node *skiplist_seek_before(const skiplist *list, internal_key target,
+                                                        const skiplist_node **after);
 /* The first node >= target; NULL: none. */
 FIRN_INTERNAL const skiplist_node *skiplist_seek(const skiplist *list, internal_key target);
 /* Among the nodes linked at `level` (one in 2^level): the last one before `bound`, the last of all

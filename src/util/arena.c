@@ -4,6 +4,8 @@
  * so that at most a quarter of a block is lost that way. */
 #include "util/arena.h"
 
+#include <string.h>
+
 #include "base/atomic.h"
 #include "base/check.h"
 #include "platform/memory.h"
@@ -111,9 +113,10 @@ FIRN_INTERNAL void arena_pool_get_stats(arena_pool *pool, arena_pool_stats *out)
 }
 
 /* A block whose `next` and `used` are still to be set; NULL when memory is short. */
-static arena_block *arena_pool_take(arena_pool *pool, size_t bytes) {
+static arena_block *arena_pool_take(arena_pool *pool, size_t bytes, bool may_be_used) {
     mutex_lock(&pool->guard);
-    arena_block *block = bytes == pool->block_bytes ? pool->spare : NULL;
+    arena_block *block = may_be_used ? pool->spare : NULL;
+    DCHECK(!may_be_used || bytes == pool->block_bytes);
     if (block) {
         memory_allow(block, bytes);
         pool->spare = block->next;
@@ -213,7 +216,9 @@ FIRN_INTERNAL void arena_free(arena *a) {
 static arena_block *arena_add_block_locked(arena *a, size_t bytes, size_t used) {
     mutex_assert_held(&a->mutex);
     DCHECK(used >= sizeof(arena_block) && used <= bytes);
-    arena_block *block = a->pool ? arena_pool_take(a->pool, bytes) : arena_block_new(bytes);
+    bool ordinary = used == sizeof(arena_block);
+    arena_block *block =
+        a->pool ? arena_pool_take(a->pool, bytes, ordinary) : arena_block_new(bytes);
     if (!block)
         return NULL;
     block->next = a->blocks;
@@ -277,6 +282,15 @@ FIRN_INTERNAL void *arena_allocate(arena *a, size_t bytes) {
         if (!arena_replace_current(a, block))
             return NULL;
     }
+}
+
+FIRN_INTERNAL void *arena_allocate_zeroed(arena *a, size_t bytes) {
+    void *memory = arena_allocate(a, bytes);
+    /* Pages that come from the system for this piece alone are zeroed, and need not be touched: a
+     * request that large never lies in an ordinary block, which may have been used before. */
+    if (memory && (bytes < ARENA_MAPPED_BYTES_MIN || bytes <= a->block_bytes / 4))
+        memset(memory, 0, bytes);
+    return memory;
 }
 
 FIRN_INTERNAL uint64_t arena_bytes(const arena *a) {

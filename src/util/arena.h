@@ -27,6 +27,7 @@ FIRN_INTERNAL NODISCARD arena *arena_new_pooled(arena_pool *pool);
 FIRN_INTERNAL void arena_free(arena *a);
 /* 8-byte aligned, not zeroed; NULL when memory is short. */
 FIRN_INTERNAL NODISCARD void *arena_allocate(arena *a, size_t bytes);
+FIRN_INTERNAL NODISCARD void *arena_allocate_zeroed(arena *a, size_t bytes);
 /* Bytes taken from the system: the exact charge. */
 FIRN_INTERNAL uint64_t arena_bytes(const arena *a);
 

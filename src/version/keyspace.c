@@ -5,8 +5,8 @@
 
 #include "base/poison.h"
 
-FIRN_INTERNAL status keyspace_new(uint32_t id, const char *name, key_order order, arena_pool *pool,
-                                  keyspace **out) {
+FIRN_INTERNAL status keyspace_new(uint32_t id, const char *name, key_order order,
+                                  uint64_t memtable_bytes, arena_pool *pool, keyspace **out) {
     status st = STATUS_OK;
     read_view *view = NULL;
     keyspace *k = memory_new_zeroed(sizeof *k);
@@ -20,7 +20,7 @@ FIRN_INTERNAL status keyspace_new(uint32_t id, const char *name, key_order order
         st = error_status(FIRN_NO_MEMORY, "no memory for keyspace \"%s\"", name);
         goto out;
     }
-    TRY(memtable_new_pooled(order, pool, &k->active.table));
+    TRY(memtable_new_pooled(order, memtable_bytes, pool, &k->active.table));
     TRY(version_new_empty(order, &k->version));
     TRY(keyspace_prepare_view(&view));
     CHECK(keyspace_publish(k, view) == NULL);

@@ -29,7 +29,8 @@ typedef struct keyspace {
  * *out.
  */
 FIRN_INTERNAL NODISCARD status keyspace_new(uint32_t id, const char *name, key_order order,
-                                            arena_pool *pool, keyspace **out);
+                                            uint64_t memtable_bytes, arena_pool *pool,
+                                            keyspace **out);
 FIRN_INTERNAL void keyspace_free(keyspace *k); /* NULL is fine */
 
 /* Memory for a view to come, so that publishing itself cannot fail. */

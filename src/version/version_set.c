@@ -17,6 +17,7 @@ FIRN_INTERNAL status version_set_new(const version_set_args *args, version_set *
     vs->vfs = args->vfs;
     vs->directory = args->directory;
     vs->order = args->order;
+    vs->memtable_bytes = args->memtable_bytes;
     vs->memtable_memory = pool;
     vs->grave = args->grave;
     vs->readers = args->readers;
@@ -84,7 +85,7 @@ FIRN_INTERNAL status version_set_apply_keyspace_locked(version_set *vs,
     status st = version_set_order_by_name(vs, change->comparator, &order);
     if (!status_is_ok(st))
         return st;
-    st = keyspace_new(change->id, change->name, order, vs->memtable_memory, &k);
+    st = keyspace_new(change->id, change->name, order, vs->memtable_bytes, vs->memtable_memory, &k);
     if (status_is_ok(st)) {
         vs->keyspaces[vs->keyspace_count++] = k;
         if (change->id >= vs->next_keyspace)

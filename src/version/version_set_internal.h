@@ -26,6 +26,7 @@ struct version_set {
     const firn_vfs *vfs;
     const char *directory;
     key_order order;
+    uint64_t memtable_bytes;
     arena_pool *memtable_memory; /* one reference; outlives the version set while readers hold any
                                   * memtable */
     graveyard *grave;

@@ -53,7 +53,7 @@ FIRN_INTERNAL status version_set_seal(version_set *vs, uint32_t keyspace_id) {
         st = status_of(FIRN_BUSY, "too many memtables wait to be flushed");
         goto out;
     }
-    TRY(memtable_new_pooled(k->order, vs->memtable_memory, &fresh));
+    TRY(memtable_new_pooled(k->order, vs->memtable_bytes, vs->memtable_memory, &fresh));
     TRY(keyspace_prepare_view(&view));
     keyspace_seal(k, fresh);
     fresh = NULL;

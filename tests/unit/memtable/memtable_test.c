@@ -199,11 +199,12 @@ TEST(memtable, life_knows_its_edges_and_no_others) {
 TEST(memtable, one_from_a_pool_leaves_its_memory_to_the_next) {
     arena_pool_stats stats;
     memtable *m = NULL;
+    uint64_t ordinary = 0;
     arena_pool *pool = memtable_new_pool(1 << 20);
     assert_non_null(pool);
     for (int round = 0; round < 3; round++) {
         char key[32];
-        ASSERT_OK(memtable_new_pooled((key_order){NULL}, pool, &m));
+        ASSERT_OK(memtable_new_pooled((key_order){NULL}, 1 << 20, pool, &m));
         for (seqno i = 1; i <= 2000; i++) {
             snprintf(key, sizeof key, "%llu", (unsigned long long)(i * 7919 % 2000));
             memtable_test_put(m, i, key, "value");
@@ -215,11 +216,15 @@ TEST(memtable, one_from_a_pool_leaves_its_memory_to_the_next) {
         }
         arena_pool_get_stats(pool, &stats);
         assert_int_equal(stats.used_bytes, memtable_arena_bytes(m));
-        assert_int_equal(stats.fresh > 0 && stats.recycled == stats.fresh * (uint64_t)round, true);
+        /* All but the hash table, which has a size of its own, is used again. */
+        if (round == 0)
+            ordinary = stats.fresh - 1;
+        assert_true(ordinary > 0);
+        assert_int_equal(stats.recycled, ordinary * (uint64_t)round);
         memtable_unref(m);
     }
     memory_fail_after(1, true);
-    ASSERT_CODE(memtable_new_pooled((key_order){NULL}, pool, &m), FIRN_NO_MEMORY);
+    ASSERT_CODE(memtable_new_pooled((key_order){NULL}, 1 << 20, pool, &m), FIRN_NO_MEMORY);
     memory_fail_after(0, false);
     arena_pool_unref(pool);
 }
