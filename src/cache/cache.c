@@ -17,8 +17,9 @@ enum {
     CACHE_SHARD_SHIFT = 40 /* shards and buckets are picked by different bits of the hash */
 };
 
-/* An entry, alive while it is in the cache or pinned. It is on its shard's list exactly when it is
- * in the cache and not pinned. All but what is set at birth is guarded by the shard's mutex. */
+/* An entry, alive while it is in the cache or pinned. It is on one of its shard's rings exactly
+ * when it is in the cache and not pinned. All but what is set at birth is guarded by the shard's
+ * mutex. */
 struct cache_handle {
     cache_key key;
     uint64_t hash;
@@ -30,6 +31,7 @@ struct cache_handle {
     cache_handle *newer, *older;
     uint32_t pins;
     bool in_cache;
+    bool is_hot; /* changes only off the rings */
 };
 
 /* Shards of neighbouring index share no cache line. */
@@ -39,9 +41,10 @@ typedef struct cache_shard {
     uint64_t bucket_count; /* a power of two */
     uint64_t chained;      /* entries in the buckets */
 
-    /* A ring with this sentinel: newest.older is the most recently used entry, newest.newer the
-     * next to be evicted. */
-    cache_handle newest;
+    /* Two rings with these sentinels: cold.older is the most recently used cold entry, cold.newer
+     * the next to be evicted; when there is none, hot.newer is. */
+    cache_handle cold, hot;
+    uint64_t hot_usage; /* of the hot ring */
 
     uint64_t capacity;
     uint64_t usage, pinned_usage; /* charges of all live entries, of the pinned ones */
@@ -74,7 +77,8 @@ static cache_shard *cache_shard_of(cache *c, uint64_t hash) {
 
 static void cache_shard_init(cache_shard *s, uint64_t capacity) {
     mutex_init(&s->lock);
-    s->newest.newer = s->newest.older = &s->newest;
+    s->cold.newer = s->cold.older = &s->cold;
+    s->hot.newer = s->hot.older = &s->hot;
     s->bucket_count = CACHE_BUCKETS_MIN;
     s->capacity = capacity;
 }
@@ -123,17 +127,43 @@ static void cache_free_dropped(cache_handle *dropped) {
     }
 }
 
-static void cache_list_remove(cache_handle *h) {
+static void cache_list_remove_locked(cache_shard *s, cache_handle *h) {
+    mutex_assert_held(&s->lock);
     h->newer->older = h->older;
     h->older->newer = h->newer;
     h->newer = h->older = NULL;
+    if (h->is_hot)
+        s->hot_usage -= h->charge;
 }
 
-static void cache_list_add_newest(cache_shard *s, cache_handle *h) {
-    h->newer = &s->newest;
-    h->older = s->newest.older;
+static void cache_list_add_newest_locked(cache_shard *s, cache_handle *h) {
+    mutex_assert_held(&s->lock);
+    cache_handle *newest = h->is_hot ? &s->hot : &s->cold;
+    h->newer = newest;
+    h->older = newest->older;
     h->older->newer = h;
-    s->newest.older = h;
+    newest->older = h;
+    if (h->is_hot)
+        s->hot_usage += h->charge;
+}
+
+/* The next to go, or NULL. */
+static cache_handle *cache_list_oldest_locked(cache_shard *s) {
+    mutex_assert_held(&s->lock);
+    if (s->cold.newer != &s->cold)
+        return s->cold.newer;
+    return s->hot.newer != &s->hot ? s->hot.newer : NULL;
+}
+
+/* Hot entries beyond their part get a second chance among the cold ones. */
+static void cache_list_cool_locked(cache_shard *s) {
+    mutex_assert_held(&s->lock);
+    while (s->hot_usage > s->capacity / 4 * 3) {
+        cache_handle *h = s->hot.newer;
+        cache_list_remove_locked(s, h);
+        h->is_hot = false;
+        cache_list_add_newest_locked(s, h);
+    }
 }
 
 /* Where the pointer to the entry stands in its bucket, or the NULL at the bucket's end. */
@@ -185,7 +215,7 @@ static void cache_shard_forget_locked(cache_shard *s, cache_handle **at, cache_h
     h->in_cache = false;
     s->chained--;
     if (h->pins == 0) {
-        cache_list_remove(h);
+        cache_list_remove_locked(s, h);
         cache_shard_drop_locked(s, h, dropped);
     }
 }
@@ -193,8 +223,9 @@ static void cache_shard_forget_locked(cache_shard *s, cache_handle **at, cache_h
 /* A shard without capacity keeps nothing, not even what charges nothing. */
 static void cache_shard_evict_locked(cache_shard *s, cache_handle **dropped) {
     mutex_assert_held(&s->lock);
-    while ((s->usage > s->capacity || s->capacity == 0) && s->newest.newer != &s->newest) {
-        cache_handle *oldest = s->newest.newer;
+    cache_handle *oldest;
+    while ((s->usage > s->capacity || s->capacity == 0) &&
+           (oldest = cache_list_oldest_locked(s)) != NULL) {
         cache_shard_forget_locked(s, cache_shard_find_locked(s, oldest->hash, &oldest->key),
                                   dropped);
         s->evictions++;
@@ -217,7 +248,8 @@ FIRN_INTERNAL cache_handle *cache_lookup(cache *c, const cache_key *key) {
     cache_handle *h = *cache_shard_find_locked(s, hash, key);
     if (h) {
         if (h->pins == 0)
-            cache_list_remove(h);
+            cache_list_remove_locked(s, h);
+        h->is_hot = true;
         cache_shard_pin_locked(s, h);
         s->hits++;
     } else {
@@ -276,7 +308,8 @@ FIRN_INTERNAL void cache_release(cache *c, cache_handle *handle) {
         s->pinned_usage -= handle->charge;
         s->pinned_count--;
         if (handle->in_cache) {
-            cache_list_add_newest(s, handle);
+            cache_list_add_newest_locked(s, handle);
+            cache_list_cool_locked(s);
             cache_shard_evict_locked(s, &dropped);
         } else {
             cache_shard_drop_locked(s, handle, &dropped);
@@ -298,6 +331,20 @@ FIRN_INTERNAL void cache_erase(cache *c, const cache_key *key) {
     cache_free_dropped(dropped);
 }
 
+FIRN_INTERNAL void cache_set_capacity(cache *c, uint64_t capacity) {
+    uint64_t count = c->shard_mask + 1;
+    for (uint64_t i = 0; i < count; i++) {
+        cache_shard *s = &c->shards[i];
+        cache_handle *dropped = NULL;
+        mutex_lock(&s->lock);
+        s->capacity = capacity / count + (i < capacity % count);
+        cache_list_cool_locked(s);
+        cache_shard_evict_locked(s, &dropped);
+        mutex_unlock(&s->lock);
+        cache_free_dropped(dropped);
+    }
+}
+
 FIRN_INTERNAL void cache_get_stats(cache *c, cache_stats *out) {
     *out = (cache_stats){0};
     for (uint64_t i = 0; i <= c->shard_mask; i++) {
@@ -309,6 +356,7 @@ FIRN_INTERNAL void cache_get_stats(cache *c, cache_stats *out) {
         out->evictions += s->evictions;
         out->usage += s->usage;
         out->pinned_usage += s->pinned_usage;
+        out->hot_usage += s->hot_usage;
         out->capacity += s->capacity;
         out->entries += s->live_count;
         mutex_unlock(&s->lock);
@@ -323,8 +371,8 @@ FIRN_INTERNAL void cache_free(cache *c) {
         cache_handle *dropped = NULL;
         mutex_lock(&s->lock);
         DCHECK(s->pinned_count == 0);
-        while (s->newest.newer != &s->newest) {
-            cache_handle *h = s->newest.newer;
+        cache_handle *h;
+        while ((h = cache_list_oldest_locked(s)) != NULL) {
             cache_shard_forget_locked(s, cache_shard_find_locked(s, h->hash, &h->key), &dropped);
         }
         mutex_unlock(&s->lock);

@@ -4,6 +4,9 @@
  * Invariants: a pinned entry is never freed. Unpinned entries are evicted, least recently released
  *             first, whenever a shard's charge exceeds its part of the capacity; pinned ones may
  *             exceed it.
+ *             What was asked for again since it was inserted is hot and is evicted after all that
+ *             was not, so that a scan does not push out what is used: hot entries may take three
+ *             quarters of a shard; beyond that the one least recently released is cold again.
  * Threads:    all functions may be called at once; free callbacks run with no lock held.
  * Lifetime:   cache_free when no handle is pinned. */
 #ifndef FIRN_CACHE_CACHE_H
@@ -27,6 +30,7 @@ typedef struct cache_key {
 typedef struct cache_stats {
     uint64_t hits, misses, inserts, evictions;
     uint64_t usage, pinned_usage, capacity; /* usage: the charge of all that is not freed yet */
+    uint64_t hot_usage;                     /* of hot entries that are not pinned */
     uint64_t entries;                       /* not freed yet, forgotten but pinned ones included */
 } cache_stats;
 
@@ -46,5 +50,7 @@ FIRN_INTERNAL void *cache_handle_value(const cache_handle *handle);
 FIRN_INTERNAL void cache_release(cache *c, cache_handle *handle);
 /* Forgets the entry; it is freed when its last pin goes. */
 FIRN_INTERNAL void cache_erase(cache *c, const cache_key *key);
+/* Evicts until what is not pinned fits. */
+FIRN_INTERNAL void cache_set_capacity(cache *c, uint64_t capacity);
 FIRN_INTERNAL void cache_get_stats(cache *c, cache_stats *out);
 #endif

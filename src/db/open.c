@@ -150,6 +150,7 @@ static status open_caches(firn_db *db) {
         .vfs = db->config.vfs,
         .directory = db->directory,
         .blocks = db->blocks,
+        .blocks_bytes = db->config.cache_bytes,
         .readers = &db->readers,
         /* Beside a live writer a table that was closed may be gone: all stay open. */
         .tables_max = db->config.read_only ? TABLE_CACHE_KEEPS_ALL : open_tables_max(),

@@ -95,12 +95,33 @@ TEST(cache, evicts_the_least_recently_released_first) {
     cache_release(c, insert(c, 3, &freed[3], 10));
     assert_int_equal(freed[1], 1);
     cache_release(c, insert(c, 4, &freed[4], 20));
-    assert_int_equal(freed[0] + freed[3], 1);
-    assert_int_equal(freed[2], 1);
-    assert_int_equal(freed[3] + freed[4], 0);
+    assert_int_equal(freed[2] + freed[3], 2); /* 0 was asked for again */
+    assert_int_equal(freed[0] + freed[4], 0);
     cache_stats s = stats_of(c);
     assert_int_equal(s.evictions, 3);
     assert_int_equal(s.usage, 30);
+    cache_free(c);
+}
+
+TEST(cache, a_scan_does_not_push_out_what_is_used) {
+    enum { HOT = 6, SCANNED = 500 };
+    int freed_hot[HOT] = {0}, freed_scanned[SCANNED] = {0};
+    cache *c = new_cache(100, 1);
+    for (uint64_t i = 0; i < HOT; i++) {
+        cache_release(c, insert(c, i, &freed_hot[i], 10));
+        cache_release(c, lookup(c, i));
+    }
+    for (uint64_t i = 0; i < SCANNED; i++)
+        cache_release(c, insert(c, 1000 + i, &freed_scanned[i], 10));
+    for (uint64_t i = 0; i < HOT; i++)
+        assert_int_equal(freed_hot[i], 0);
+    assert_int_equal(stats_of(c).hot_usage, HOT * 10);
+    /* What is hot now makes room for what becomes so: nothing stays for ever. */
+    for (uint64_t i = 0; i < 10; i++)
+        cache_release(c, lookup(c, 1000 + SCANNED - 1 - i % 4));
+    assert_true(stats_of(c).hot_usage <= 75);
+    cache_set_capacity(c, 10);
+    assert_true(stats_of(c).usage <= 10);
     cache_free(c);
 }
 
@@ -269,7 +290,7 @@ enum { MODEL_KEYS = 40, MODEL_ENTRIES = 4000, MODEL_PINS = 64 };
 typedef struct model_entry {
     uint64_t key, charge, released_at;
     uint32_t pins;
-    bool cached, alive;
+    bool cached, alive, is_hot;
 } model_entry;
 typedef struct model {
     model_entry entries[MODEL_ENTRIES];
@@ -298,14 +319,38 @@ static void model_forget(model_entry *e) {
     e->alive = e->pins > 0;
 }
 
+static model_entry *model_oldest(model *m, bool is_hot) {
+    model_entry *oldest = NULL;
+    for (uint32_t i = 0; i < m->count; i++) {
+        model_entry *e = &m->entries[i];
+        if (e->cached && !e->pins && e->is_hot == is_hot &&
+            (!oldest || e->released_at < oldest->released_at))
+            oldest = e;
+    }
+    return oldest;
+}
+
+static uint64_t model_hot_usage(const model *m) {
+    uint64_t usage = 0;
+    for (uint32_t i = 0; i < m->count; i++)
+        if (m->entries[i].cached && !m->entries[i].pins && m->entries[i].is_hot)
+            usage += m->entries[i].charge;
+    return usage;
+}
+
+static void model_cool(model *m) {
+    while (model_hot_usage(m) > m->capacity / 4 * 3) {
+        model_entry *e = model_oldest(m, true);
+        e->is_hot = false;
+        e->released_at = ++m->now;
+    }
+}
+
 static void model_evict(model *m) {
     while (model_usage(m, false) > m->capacity) {
-        model_entry *oldest = NULL;
-        for (uint32_t i = 0; i < m->count; i++) {
-            model_entry *e = &m->entries[i];
-            if (e->cached && !e->pins && (!oldest || e->released_at < oldest->released_at))
-                oldest = e;
-        }
+        model_entry *oldest = model_oldest(m, false);
+        if (!oldest)
+            oldest = model_oldest(m, true);
         if (!oldest)
             return;
         model_forget(oldest);
@@ -318,6 +363,8 @@ static void model_release(model *m, model_entry *e) {
         return;
     e->released_at = ++m->now;
     e->alive = e->cached;
+    if (e->cached)
+        model_cool(m);
     model_evict(m);
 }
 
@@ -332,6 +379,7 @@ static void model_check(const model *m, cache *c) {
     assert_int_equal(s.usage, model_usage(m, false));
     assert_int_equal(s.pinned_usage, model_usage(m, true));
     assert_int_equal(s.evictions, m->evictions);
+    assert_int_equal(s.hot_usage, model_hot_usage(m));
     for (uint32_t i = 0; i < m->count; i++) {
         alive += m->entries[i].alive;
         assert_int_equal(m->freed[i], !m->entries[i].alive);
@@ -346,7 +394,7 @@ static void model_insert(model *m, cache *c, rng *r, model_pin *pin) {
     if (old)
         model_forget(old);
     pin->entry = &m->entries[m->count++];
-    *pin->entry = (model_entry){key, charge, 0, 1, true, true};
+    *pin->entry = (model_entry){key, charge, 0, 1, true, true, false};
     model_evict(m);
 }
 
@@ -359,6 +407,7 @@ static void model_lookup(model *m, cache *c, rng *r, model_pin *pin) {
         return;
     assert_ptr_equal(cache_handle_value(pin->handle), &m->freed[pin->entry - m->entries]);
     pin->entry->pins++;
+    pin->entry->is_hot = true;
 }
 
 static void model_run(model *m, uint64_t seed) {
@@ -376,6 +425,11 @@ static void model_run(model *m, uint64_t seed) {
         } else if (action < 6 && pinned < MODEL_PINS) {
             model_lookup(m, c, &r, &pins[pinned]);
             pinned += pins[pinned].handle != NULL;
+        } else if (action == 7 && rng_below(&r, 20) == 0) {
+            m->capacity = 1 + rng_below(&r, 400);
+            cache_set_capacity(c, m->capacity);
+            model_cool(m);
+            model_evict(m);
         } else if (action == 6 && rng_below(&r, 3) == 0) {
             uint64_t key = rng_below(&r, MODEL_KEYS);
             erase(c, key);
@@ -413,6 +467,7 @@ TEST(cache, random_operations_do_what_a_simple_model_does) {
 TEST_MAIN(RUN(cache, finds_what_was_inserted_and_frees_it_at_the_end),
           RUN(cache, every_part_of_the_key_counts),
           RUN(cache, evicts_the_least_recently_released_first),
+          RUN(cache, a_scan_does_not_push_out_what_is_used),
           RUN(cache, pinned_entries_survive_eviction_erasure_and_replacement),
           RUN(cache, without_capacity_frees_at_the_last_release),
           RUN(cache, entry_larger_than_the_capacity_leaves_with_its_pin),
