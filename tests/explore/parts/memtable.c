@@ -1,4 +1,5 @@
-/* The memtable's skip list: inserts beside inserts and readers, through the memtable's interface.
+/* The memtable's skip list: inserts beside inserts and readers, through the
+ * memtable's interface.
  */
 #include "explore/explore.h"
 #include "platform/memory.h"
@@ -21,8 +22,8 @@
 enum { VALUE_BYTES = 16 };
 
 static memtable *table;
-/* By thread: the last sequence it added, stored (release) when the entry is in; as `visible` of the
- * database tells readers. */
+/* By thread: the last sequence it added, stored (release) when the entry is in;
+ * as `visible` of the database tells readers. */
 static atomic_u64 *done[4];
 
 static user_key key_of(const char *letters) {
@@ -54,7 +55,8 @@ static void add_as(uint32_t thread, const char *letters, seqno sequence) {
     atomic_u64_store(done[thread], sequence, memory_order_release);
 }
 
-static bool find(const char *letters, seqno sequence) {
+/* The sequence of the newest version up to that one; 0: there is none. */
+static seqno find(const char *letters, seqno sequence) {
     seek_key seek;
     lookup found;
     EXPLORE_EXPECT(status_is_ok(seek_key_init(&seek, key_of(letters), sequence)));
@@ -64,14 +66,14 @@ static bool find(const char *letters, seqno sequence) {
         EXPLORE_EXPECT(found.sequence <= sequence);
         check_value(found.value, found.sequence);
     }
-    return found.found;
+    return found.found ? found.sequence : 0;
 }
 
-/* What the writer said was in must be found. */
+/* What the writer said was in must be found, not an older version. */
 static void must_find(uint32_t thread, const char *letters, seqno sequence) {
     /* acquire: pairs with the release in add_as(). */
     bool in = atomic_u64_load(done[thread], memory_order_acquire) >= sequence;
-    EXPLORE_EXPECT(find(letters, sequence) || !in);
+    EXPLORE_EXPECT(find(letters, sequence) == sequence || !in);
 }
 
 static uint32_t walk(bool backwards) {
