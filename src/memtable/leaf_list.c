@@ -40,7 +40,8 @@ enum {
     LEAF_STAGE_FULL = LEAF_SLOTS, /* split off or in the middle */
     LEAF_STAGE_KEPT,              /* a leaf has been split off; now only in the middle */
     LEAF_STAGES = LEAF_STAGE_KEPT + 1 - LEAF_STAGE_FULL,
-    LEAF_LIMIT_TOUCH = 16, /* from so many entries wanted on, all of the page are touched at once */
+    LEAF_LIMIT_TOUCH = 64, /* from so many entries wanted on, all of the page are touched at once */
+    LEAF_FETCH_MAX = 16,   /* below, about so many of those nearest to the bound */
     LEAF_PREFIX_MARGIN = 6 /* digits by which an ascending series may grow */
 };
 
@@ -199,6 +200,30 @@ static inline int leaf_slot_compare(const leaf_list *list, leaf_candidate candid
     return key_order_compare(list->order, memtable_entry_key(candidate.entry), key);
 }
 
+/* The entries whose fragment is the bound's have to be compared with it, those with the nearest
+ * fragments beyond it with one another: their misses are better waited for together. */
+static void leaf_fetch_near(const leaf_filter *filter, const uint64_t *slots, uint32_t taken,
+                            uint64_t bound) {
+    uint64_t nearest[LEAF_FETCH_MAX], mirror = filter->last ? UINT64_MAX : 0; /* nearer is less */
+    uint32_t count = 0, wanted = filter->limit < LEAF_FETCH_MAX ? filter->limit : LEAF_FETCH_MAX;
+    bound = leaf_slot_rank(bound ^ mirror);
+    for (uint32_t i = 0; i < taken; i++) {
+        uint64_t rank = leaf_slot_rank(slots[i] ^ mirror);
+        if (rank <= bound || (count == wanted && rank >= nearest[count - 1]))
+            continue;
+        uint32_t at = count < wanted ? count++ : count - 1;
+        for (; at > 0 && nearest[at - 1] > rank; at--)
+            nearest[at] = nearest[at - 1];
+        nearest[at] = rank;
+    }
+    uint64_t farthest = count ? nearest[count - 1] : bound;
+    for (uint32_t i = 0; i < taken; i++) {
+        uint64_t rank = leaf_slot_rank(slots[i] ^ mirror);
+        if (rank >= bound && rank <= farthest)
+            __builtin_prefetch(leaf_slot_entry(slots[i]));
+    }
+}
+
 /* Gives how many; `found` has room for one more than the limit. */
 static uint32_t leaf_collect(const leaf_list *list, uint64_t word, const leaf_filter *filter,
                              leaf_candidate *found) {
@@ -217,6 +242,11 @@ static uint32_t leaf_collect(const leaf_list *list, uint64_t word, const leaf_fi
         if (touch)
             __builtin_prefetch(leaf_slot_entry(slots[i]));
     }
+    if (!touch && filter->limit > 0)
+        leaf_fetch_near(filter, slots, taken,
+                        !filter->last   ? above
+                        : filter->below ? below
+                                        : UINT64_MAX);
     for (uint32_t i = 0; i < taken; i++) {
         leaf_candidate c = {leaf_slot_rank(slots[i]), leaf_slot_entry(slots[i])};
         if (!c.entry)
