@@ -1,4 +1,6 @@
 /* firn get, firn scan: reading. */
+#include <stdlib.h>
+
 #include "args.h"
 #include "entry.h"
 #include "escape.h"
@@ -12,7 +14,7 @@ static int get_print(cli_call *call, const firn_value *value) {
     int code = args_choice(call, "format", "raw|text|hex", &format);
     if (code != CLI_OK)
         return code;
-    if (call->session && !args_given(call, "format"))
+    if ((call->session || call->positional_count > 2) && !args_given(call, "format"))
         format = 1;
     if (format == 0) {
         (void)output_slice(call->out, bytes);
@@ -46,36 +48,88 @@ static int get_print_expiry(cli_call *call, const firn_value *value) {
     return code;
 }
 
-static int get_key(cli_call *call, firn_db *db, const buf *key) {
-    firn_value value;
-    firn_status found = firn_get(db, NULL, buf_slice(key), &value);
+/* What came of one key; releases the value. */
+static int get_show(cli_call *call, const char *typed, firn_status found, firn_value *value) {
     int code;
     if (found == FIRN_OK) {
-        code = args_given(call, "with-expiry") ? get_print_expiry(call, &value) : CLI_OK;
+        code = args_given(call, "with-expiry") ? get_print_expiry(call, value) : CLI_OK;
         if (code == CLI_OK)
-            code = get_print(call, &value);
-        found = firn_value_check(&value); /* what was printed may have been zeros for lost bytes */
+            code = get_print(call, value);
+        found = firn_value_check(value); /* what was printed may have been zeros for lost bytes */
         if (code == CLI_OK && found != FIRN_OK)
             code = cli_engine_error(call, found);
     } else if (found == FIRN_NOT_FOUND) {
-        cli_message(call, "no such key: %s", call->positional[1]);
+        cli_message(call, "no such key: %s", typed);
         code = CLI_NOT_FOUND;
     } else {
         code = cli_engine_error(call, found);
     }
-    firn_value_release(&value);
+    firn_value_release(value);
     return code;
 }
 
+typedef struct get_many {
+    size_t count;
+    buf *bytes; /* the keys' */
+    firn_slice *keys;
+    firn_value *values;
+    firn_status *statuses;
+} get_many;
+
+static void get_many_deinit(get_many *g) {
+    for (size_t i = 0; g->bytes && i < g->count; i++)
+        buf_deinit(&g->bytes[i]);
+    free(g->bytes);
+    free(g->keys);
+    free(g->values);
+    free(g->statuses);
+}
+
+static int get_many_init(cli_call *call, get_many *g) {
+    size_t count = (size_t)call->positional_count - 1;
+    *g = (get_many){.count = count,
+                    .bytes = calloc(count, sizeof *g->bytes),
+                    .keys = calloc(count, sizeof *g->keys),
+                    .values = calloc(count, sizeof *g->values),
+                    .statuses = calloc(count, sizeof *g->statuses)};
+    if (!g->bytes || !g->keys || !g->values || !g->statuses)
+        return cli_no_memory(call);
+    for (size_t i = 0; i < count; i++) {
+        int code = args_bytes(call, "key", call->positional[i + 1], &g->bytes[i]);
+        if (code != CLI_OK)
+            return code;
+        g->keys[i] = buf_slice(&g->bytes[i]);
+    }
+    return CLI_OK;
+}
+
+/* Several keys: one that is missing does not keep the others from being shown. */
+static int get_keys(cli_call *call, firn_db *db, get_many *g) {
+    int worst = CLI_OK;
+    firn_status st = firn_multi_get(db, NULL, g->count, g->keys, g->values, g->statuses);
+    if (st == FIRN_INVALID_ARGUMENT)
+        return cli_engine_error(call, st);
+    for (size_t i = 0; i < g->count; i++) {
+        int code = get_show(call, call->positional[i + 1], g->statuses[i], &g->values[i]);
+        if (code != CLI_OK && worst != CLI_FAILED)
+            worst = code;
+    }
+    return worst;
+}
+
 int verb_get(cli_call *call) {
-    buf key = {0};
+    get_many g;
     firn_db *db = NULL;
-    int code = args_bytes(call, "key", call->positional[1], &key);
+    int code = get_many_init(call, &g);
     if (code == CLI_OK)
         code = cli_open(call, CLI_READ, &db);
-    if (code == CLI_OK)
-        code = get_key(call, db, &key);
-    buf_deinit(&key);
+    if (code == CLI_OK && g.count > 1) {
+        code = get_keys(call, db, &g);
+    } else if (code == CLI_OK) {
+        firn_status found = firn_get(db, NULL, g.keys[0], &g.values[0]);
+        code = get_show(call, call->positional[1], found, &g.values[0]);
+    }
+    get_many_deinit(&g);
     return cli_close(call, db, code);
 }
 

@@ -26,6 +26,11 @@ static const cli_option get_options[] = {
     {"format", "F", "raw (default), text (escaped, with a newline) or hex", 0},
     OPTION_END};
 
+static const cli_option explain_options[] = {{"json", NULL, "one JSON object, for programs", 'j'},
+                                             {"cached-only", NULL,
+                                              "stop where the disk would have to be touched", 0},
+                                             OPTION_END};
+
 static const cli_option delete_options[] = {
     {"single", NULL, "each KEY was put once since it was last deleted", 0},
     {"raw", NULL, "take KEY as it stands, backslashes too", 'r'},
@@ -89,15 +94,29 @@ static const cli_verb verbs_table[] = {
      .run = verb_put},
     {.name = "get",
      .summary = "write a key's value to standard output",
-     .usage = "DB KEY",
+     .usage = "DB KEY...",
      .help = "The value's bytes and nothing else, no newline added. Exit status 1 if there is no\n"
-             "such key. In the shell the value is shown as text.",
+             "such key. In the shell the value is shown as text. Several keys are read at one\n"
+             "moment and shown as text, a line each, in the order given.",
      .options = get_options,
+     .positional_min = 2,
+     .positional_max = INT_MAX,
+     .engine_options = true,
+     .in_shell = true,
+     .run = verb_get},
+    {.name = "explain",
+     .summary = "show what reading a key does: places asked, filters, blocks, time",
+     .usage = "DB KEY [--json]",
+     .help =
+         "Asks as get does and tells each memtable and table on the way: what its filter said,\n"
+         "whether blocks came from the cache or the file, and how long it took. Tables whose\n"
+         "range cannot hold the key are not asked.",
+     .options = explain_options,
      .positional_min = 2,
      .positional_max = 2,
      .engine_options = true,
      .in_shell = true,
-     .run = verb_get},
+     .run = verb_explain},
     {.name = "delete",
      .alias = "del",
      .summary = "remove keys",

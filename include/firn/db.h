@@ -100,6 +100,19 @@ FIRN_API firn_status firn_get(firn_db *db, const firn_read_options *options, fir
  * before releasing them, where that matters; it is cheap beside the bytes. */
 FIRN_API firn_status firn_value_check(const firn_value *value);
 
+/* Reads `count` keys at one moment: as if a snapshot had been taken and each key read with it, but
+ * faster: tables, blocks and cache misses are shared among neighbours. Keys may come in any order
+ * and more than once. values[i] and statuses[i] are written for each key, as firn_get() would have:
+ * OK, NOT_FOUND, or what went wrong with this key alone. Every value is safe to release and must be
+ * released. Returns OK when all statuses are OK or NOT_FOUND, else the first other one met.
+ *
+ * Values of up to 128 bytes are copied; each larger one may pin its block: ask for as many at once
+ * as the block cache has room for. INVALID_ARGUMENT, with nothing read: an argument is NULL, a key
+ * has a size and no data, or `count` is above 1,000,000. */
+FIRN_API firn_status firn_multi_get(firn_db *db, const firn_read_options *options, size_t count,
+                                    const firn_slice *keys, firn_value *values,
+                                    firn_status *statuses);
+
 /* Lets go of what `value` pins and empties it. Releasing an empty value is fine. */
 FIRN_API void firn_value_release(firn_value *value);
 

@@ -199,6 +199,14 @@ typedef struct firn_read_options {
     firn_slice prefix; /* only keys that begin so (bytewise order only); borrowed likewise */
     firn_choice lower_exclusive; /* default FIRN_NO */
     firn_choice upper_inclusive; /* default FIRN_NO */
+
+    /* Gets and iterators. */
+    firn_choice cached_only; /* WOULD_BLOCK instead of touching the disk: for event loops, which
+                                hand such reads to a thread that may wait. What is in memtables and
+                                in the block cache is served; a file whose pages the kernel holds
+                                counts as disk, for whether it does cannot be known. An iterator
+                                that would block ends with that status; the next seek tries again.
+                                Default FIRN_NO */
 } firn_read_options;
 
 #define FIRN_READ_OPTIONS_INIT FIRN_INIT_SIZED(firn_read_options)

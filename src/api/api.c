@@ -242,6 +242,36 @@ FIRN_API firn_status firn_value_check(const firn_value *value) {
     return db_value_check(value).code;
 }
 
+FIRN_API firn_status firn_multi_get(firn_db *db, const firn_read_options *options, size_t count,
+                                    const firn_slice *keys, firn_value *values,
+                                    firn_status *statuses) {
+    firn_status code = api_check(db, db);
+    if (code != FIRN_OK)
+        return code;
+    if (count == 0)
+        return FIRN_OK;
+    if (!keys || !values || !statuses)
+        return api_argument_error("firn_multi_get: an argument is NULL");
+    if (count > 1000000)
+        return api_argument_error("firn_multi_get: more than 1,000,000 keys");
+    for (size_t i = 0; i < count; i++) {
+        if (!api_slice_is_good(keys[i]))
+            return api_argument_error("firn_multi_get: a key has a size and no data");
+    }
+    multi_get_args args = {count, keys, values, statuses};
+    return db_multi_get(db, KEYSPACE_DEFAULT_ID, options, &args).code;
+}
+
+FIRN_API firn_status firn_explain_get(firn_db *db, const firn_read_options *options, firn_slice key,
+                                      firn_explain_callback explain, void *context) {
+    firn_status code = api_check(db, db);
+    if (code != FIRN_OK)
+        return code;
+    if (!explain || !api_slice_is_good(key))
+        return api_argument_error("firn_explain_get: a missing callback, or a key without data");
+    return db_explain_get(db, options, api_slice(key), explain, context).code;
+}
+
 FIRN_API void firn_value_release(firn_value *value) {
     if (value)
         db_value_release(value);

@@ -37,7 +37,11 @@ static bool level_iter_open(level_iter *it, size_t position) {
     table_iter_detach(&it->current);
     table_meta *meta = it->metas[position];
     table *t = NULL;
-    status st = table_cache_get(it->args.tables, &meta->where, &meta->open, it->args.order, &t);
+    status st = STATUS_OK;
+    if (!it->args.read.cached_only)
+        st = table_cache_get(it->args.tables, &meta->where, &meta->open, it->args.order, &t);
+    else if ((t = table_cache_get_open(it->args.tables, &meta->open)) == NULL)
+        st = status_of(FIRN_WOULD_BLOCK, "the table is not open");
     if (!status_is_ok(st)) {
         iter_set_end(&it->base, st);
         return false;

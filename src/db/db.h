@@ -7,6 +7,7 @@
 
 #include "db/config.h"
 #include "firn/db.h"
+#include "firn/inspect.h"
 #include "firn/iterator.h"
 #include "firn/snapshot.h"
 #include "firn/stats.h"
@@ -35,6 +36,20 @@ FIRN_INTERNAL void db_count_operation(firn_db *db, op_kind kind);
 FIRN_INTERNAL NODISCARD status db_get(firn_db *db, uint32_t keyspace,
                                       const firn_read_options *options, slice key, firn_value *out);
 FIRN_INTERNAL status db_value_check(const firn_value *value);
+/* Each key's value and status, as db_get would have given them at one moment; the first status that
+ * is neither OK nor NOT_FOUND. */
+typedef struct multi_get_args {
+    size_t count; /* below UINT32_MAX */
+    const slice *keys;
+    firn_value *values;
+    firn_status *statuses;
+} multi_get_args;
+FIRN_INTERNAL NODISCARD status db_multi_get(firn_db *db, uint32_t keyspace,
+                                            const firn_read_options *options,
+                                            const multi_get_args *args);
+FIRN_INTERNAL NODISCARD status db_explain_get(firn_db *db, const firn_read_options *options,
+                                              slice key, firn_explain_callback explain,
+                                              void *context);
 FIRN_INTERNAL void db_value_release(firn_value *value);
 FIRN_INTERNAL NODISCARD status db_iter_new(firn_db *db, uint32_t keyspace,
                                            const firn_read_options *options, firn_iter **out);

@@ -204,6 +204,7 @@ FIRN_INTERNAL status db_iter_new(firn_db *db, uint32_t keyspace_id,
     if (options) {
         it->snapshot = options->snapshot;
         it->read.fill_cache = options->fill_cache != FIRN_NO;
+        it->read.cached_only = options->cached_only == FIRN_YES;
         it->bounds = (iter_bounds){options->lower, options->upper};
         it->lower_exclusive = options->lower_exclusive == FIRN_YES;
         it->upper_inclusive = options->upper_inclusive == FIRN_YES;
@@ -656,6 +657,10 @@ FIRN_INTERNAL slice db_iter_key(const firn_iter *it) {
 static slice cursor_large_value(firn_iter *it) {
     if (it->large_unpin)
         return it->large_value;
+    if (it->read.cached_only) {
+        cursor_end(it, status_of(FIRN_WOULD_BLOCK, "large values are read from files"));
+        return SLICE_UNSET;
+    }
     bool copied = it->at == &it->copy;
     if (!copied)
         cursor_sync(it);

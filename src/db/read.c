@@ -1,7 +1,8 @@
 /* Point reads: active memtable, sealed ones newest first, L0 newest first, then one table per
  * level. The first version found with a sequence the reader may see is the answer, for newer ones
  * lie in front of older. */
-#include "db/db_internal.h"
+#include "db/read_search.h"
+
 #include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
@@ -25,16 +26,6 @@ enum { READ_VALUE_INLINE_BYTES = sizeof((firn_value *)NULL)->inline_bytes };
 
 /* --- the search --- */
 
-/* How a point read keeps what it looks at: inside the epoch, which touches no shared line; with a
- * counted view where the state itself may be replaced (read-only databases), and from the moment
- * the read must open a file: nothing waits for the disk inside the epoch. */
-typedef struct read_hold {
-    const read_view *view;
-    read_view *counted; /* NULL: the epoch holds it */
-    bool inside;        /* the epoch, at `slot` */
-    uint64_t slot;
-} read_hold;
-
 static bool read_hold_view(firn_db *db, uint32_t keyspace_id, const firn_snapshot *snapshot,
                            read_hold *hold) {
     *hold = (read_hold){0};
@@ -49,31 +40,61 @@ static bool read_hold_view(firn_db *db, uint32_t keyspace_id, const firn_snapsho
     return hold->inside;
 }
 
-/* From here on tables are referenced one by one. */
-static void read_leave_epoch(firn_db *db, read_hold *hold) {
-    if (!hold->counted) {
-        hold->counted = (read_view *)(uintptr_t)hold->view;
-        read_view_ref(hold->counted);
+FIRN_INTERNAL void read_leave_epoch(read_search *s) {
+    if (!s->hold.inside)
+        return;
+    if (!s->hold.counted) {
+        s->hold.counted = (read_view *)(uintptr_t)s->hold.view;
+        read_view_ref(s->hold.counted);
     }
-    epoch_leave(&db->readers, hold->slot);
-    hold->inside = false;
+    epoch_leave(&s->db->readers, s->hold.slot);
+    s->hold.inside = false;
 }
 
-static void read_let_go(firn_db *db, const read_hold *hold) {
-    if (hold->inside)
-        epoch_leave(&db->readers, hold->slot);
-    read_view_unref(hold->counted);
+FIRN_INTERNAL status read_begin(read_search *s, firn_db *db, uint32_t keyspace_id,
+                                const firn_read_options *options) {
+    *s = (read_search){.db = db, .args = {.fill_cache = true}};
+    if (options) {
+        s->snapshot = options->snapshot;
+        s->args.fill_cache = options->fill_cache != FIRN_NO;
+        s->args.cached_only = options->cached_only == FIRN_YES;
+    }
+    /* The view first, then the sequence: whatever is visible by now and not in this view came
+     * later. */
+    if (UNLIKELY(!read_hold_view(db, keyspace_id, s->snapshot, &s->hold)))
+        return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", db->directory,
+                            keyspace_id);
+    /* acquire: pairs with the commit leader's release. */
+    s->sequence =
+        s->snapshot ? s->snapshot->sequence : atomic_u64_load(&db->visible, memory_order_acquire);
+    return STATUS_OK;
 }
 
-typedef struct read_search {
-    firn_db *db;
-    read_hold hold;
-    internal_key seek;
-    uint64_t hash; /* of the user key */
-    table_read_args args;
-    lookup found;
-    table *origin; /* of a large value; referenced */
-} read_search;
+FIRN_INTERNAL void read_end(read_search *s) {
+    if (s->hold.inside)
+        epoch_leave(&s->db->readers, s->hold.slot);
+    read_view_unref(s->hold.counted);
+}
+
+FIRN_INTERNAL status read_key_init(const read_search *s, slice key, read_key *out) {
+    out->found = (lookup){0};
+    out->origin = NULL;
+    out->hash = hash64(key.data, key.size);
+    out->seek = (seek_key){0};
+    return seek_key_init(&out->seek, user_key_of(key), s->sequence);
+}
+
+FIRN_INTERNAL void read_key_deinit(read_key *k) {
+    lookup_release(&k->found);
+    table_unref(k->origin);
+    seek_key_deinit(&k->seek);
+}
+
+FIRN_INTERNAL void read_memtables(const read_search *s, read_key *k) {
+    memtable_get_hashed(s->hold.view->active, k->seek.key, k->hash, &k->found);
+    for (uint32_t i = 0; i < s->hold.view->sealed_count && !k->found.found; i++)
+        memtable_get_hashed(s->hold.view->sealed[i], k->seek.key, k->hash, &k->found);
+}
 
 /* The open table: the epoch holds it, or *referenced does, for the caller to drop. */
 static status read_open_table(read_search *s, table_meta *meta, table **out, table **referenced) {
@@ -81,7 +102,13 @@ static status read_open_table(read_search *s, table_meta *meta, table **out, tab
         *out = table_slot_peek(&meta->open);
         if (LIKELY(*out != NULL))
             return STATUS_OK;
-        read_leave_epoch(s->db, &s->hold);
+        if (s->args.cached_only)
+            return status_of(FIRN_WOULD_BLOCK, "the table is not open");
+        read_leave_epoch(s);
+    }
+    if (s->args.cached_only) {
+        *out = *referenced = table_cache_get_open(s->db->tables, &meta->open);
+        return *out ? STATUS_OK : status_of(FIRN_WOULD_BLOCK, "the table is not open");
     }
     status st =
         table_cache_get(s->db->tables, &meta->where, &meta->open, s->hold.view->order, referenced);
@@ -89,22 +116,24 @@ static status read_open_table(read_search *s, table_meta *meta, table **out, tab
     return st;
 }
 
-static status read_from_table(read_search *s, table_meta *meta) {
+FIRN_INTERNAL status read_table(read_search *s, read_key *k, table_meta *meta,
+                                table_get_trace *trace) {
     status st = STATUS_OK;
     table *t = NULL, *referenced = NULL;
-    table_get_trace trace = {0};
+    *trace = (table_get_trace){0};
     TRY(read_open_table(s, meta, &t, &referenced));
-    st = table_get(t, s->seek, s->hash, &s->args, &trace, &s->found);
-    if (trace.filter_checked)
+    st = table_get(t, k->seek.key, k->hash, &s->args, trace, &k->found);
+    if (trace->filter_checked)
         counters_add(&s->db->counters, COUNT_FILTER_CHECKED, 1);
-    if (trace.filter_negative)
+    if (trace->filter_negative)
         counters_add(&s->db->counters, COUNT_FILTER_USEFUL, 1);
     /* Small values are copied while the epoch still holds the table. */
-    if (s->found.in_place && (referenced || s->found.value.size > READ_VALUE_INLINE_BYTES))
-        table_pin_lookup(t, &s->found);
-    if (s->found.found && s->found.kind == OP_PUT_LARGE) {
+    if (k->found.in_place &&
+        (referenced || s->keeps_found || k->found.value.size > READ_VALUE_INLINE_BYTES))
+        table_pin_lookup(t, &k->found);
+    if (k->found.found && k->found.kind == OP_PUT_LARGE) {
         table_ref(t);
-        s->origin = t;
+        k->origin = t;
     }
 out:
     table_unref(referenced);
@@ -114,27 +143,28 @@ out:
 enum { READ_CANDIDATES = 24 };
 
 /* The filters' lines are asked for before the first is tested: their misses overlap. */
-static void read_prefetch_filters(const read_search *s, table_meta **tables, uint32_t count) {
+static void read_prefetch_filters(const read_key *k, table_meta **tables, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         const table *t = table_slot_peek(&tables[i]->open);
         if (LIKELY(t != NULL))
-            table_prefetch_filter(t, s->hash);
+            table_prefetch_filter(t, k->hash);
     }
 }
 
-static status read_from_tables(read_search *s) {
+static status read_from_tables(read_search *s, read_key *k) {
     status st = STATUS_OK;
     table_meta *tables[READ_CANDIDATES];
-    version_walk walk = version_walk_begin(s->hold.view->version, s->seek);
+    table_get_trace trace;
+    version_walk walk = version_walk_begin(s->hold.view->version, k->seek.key);
     uint32_t count = READ_CANDIDATES;
     while (count == READ_CANDIDATES) {
         count = version_walk_next(&walk, tables, READ_CANDIDATES);
         if (LIKELY(s->hold.inside))
-            read_prefetch_filters(s, tables, count);
+            read_prefetch_filters(k, tables, count);
         for (uint32_t i = 0; i < count; i++) {
             s->args.is_last = i + 1 == count && count < READ_CANDIDATES;
-            TRY(read_from_table(s, tables[i]));
-            if (s->found.found)
+            TRY(read_table(s, k, tables[i], &trace));
+            if (k->found.found)
                 goto out;
         }
     }
@@ -142,20 +172,11 @@ out:
     return st;
 }
 
-static status read_search_run(read_search *s) {
-    s->hash = hash64(s->seek.s.data, s->seek.s.size - KEY_TRAILER_BYTES);
-    memtable_get_hashed(s->hold.view->active, s->seek, s->hash, &s->found);
-    for (uint32_t i = 0; i < s->hold.view->sealed_count && !s->found.found; i++)
-        memtable_get_hashed(s->hold.view->sealed[i], s->seek, s->hash, &s->found);
-    return s->found.found ? STATUS_OK : read_from_tables(s);
-}
-
-/* Whether what was found shows no value: a delete, or expired. A snapshot's clock stands still. */
-static bool read_has_expired(const read_search *s, const firn_snapshot *snapshot) {
-    if (LIKELY(s->found.kind == OP_PUT))
+FIRN_INTERNAL bool read_has_expired(const read_search *s, const read_key *k) {
+    if (LIKELY(k->found.kind == OP_PUT))
         return false;
-    uint64_t now_ms = snapshot ? snapshot->created_ms : time_wall_ms(s->db->config.clock);
-    return expiry_hides_version(s->found.kind, s->found.value, now_ms);
+    uint64_t now_ms = s->snapshot ? s->snapshot->created_ms : time_wall_ms(s->db->config.clock);
+    return expiry_hides_version(k->found.kind, k->found.value, now_ms);
 }
 
 /* --- the value --- */
@@ -201,26 +222,37 @@ static status read_value_copy(firn_db *db, firn_value *out, slice value) {
 
 /* Memtable values are copied (a pin would hold the whole memtable), larger ones of tables pin their
  * block. */
-static status read_value_out(read_search *s, firn_value *out) {
-    slice value = expiry_strip(s->found.kind, s->found.value);
-    out->expiry_ms = expiry_of_version(s->found.kind, s->found.value);
-    if (s->found.kind == OP_PUT_LARGE) {
+static status read_value_out(read_search *s, read_key *k, firn_value *out) {
+    slice value = expiry_strip(k->found.kind, k->found.value);
+    out->expiry_ms = expiry_of_version(k->found.kind, k->found.value);
+    if (k->found.kind == OP_PUT_LARGE) {
+        if (s->args.cached_only)
+            return status_of(FIRN_WOULD_BLOCK, "large values are read from files");
         void *pin;
         void (*unpin)(void *pin);
-        status st = db_large_map(s->db, s->origin, s->found.value, &value, &pin, &unpin);
+        status st = db_large_map(s->db, k->origin, k->found.value, &value, &pin, &unpin);
         if (status_is_ok(st))
             read_value_pin(s->db, out, value, pin, unpin);
         return st;
     }
-    if (!s->found.unpin || value.size <= sizeof out->inline_bytes)
+    if (!k->found.unpin || value.size <= sizeof out->inline_bytes)
         return read_value_copy(s->db, out, value);
-    read_value_pin(s->db, out, value, s->found.pin, s->found.unpin);
-    s->found.pin = NULL;
-    s->found.unpin = NULL;
+    read_value_pin(s->db, out, value, k->found.pin, k->found.unpin);
+    k->found.pin = NULL;
+    k->found.unpin = NULL;
     return STATUS_OK;
 }
 
-static void read_value_clear(firn_value *out) {
+FIRN_INTERNAL status read_answer(read_search *s, read_key *k, firn_value *out) {
+    if (!k->found.found || read_has_expired(s, k))
+        return status_of(FIRN_NOT_FOUND, "key");
+    status st = read_value_out(s, k, out);
+    if (LIKELY(status_is_ok(st)))
+        counters_add(&s->db->counters, COUNT_GETS_FOUND, 1);
+    return st;
+}
+
+FIRN_INTERNAL void read_value_clear(firn_value *out) {
     out->data = out->inline_bytes;
     out->size = 0;
     out->pin = NULL;
@@ -243,36 +275,21 @@ FIRN_INTERNAL void db_value_release(firn_value *value) {
 
 FIRN_INTERNAL status db_get(firn_db *db, uint32_t keyspace_id, const firn_read_options *options,
                             slice key, firn_value *out) {
-    status st = STATUS_OK;
-    seek_key seek = {0};
-    read_search s = {.db = db, .args = {.fill_cache = true}};
+    read_search s;
+    read_key k;
     read_value_clear(out);
     counters_add(&db->counters, COUNT_GETS, 1);
-    /* The view first, then the sequence: whatever is visible by now and not in this view came
-     * later. */
-    if (!read_hold_view(db, keyspace_id, options ? options->snapshot : NULL, &s.hold))
-        return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", db->directory,
-                            keyspace_id);
-    /* acquire: pairs with the commit leader's release. */
-    seqno sequence = options && options->snapshot
-                         ? options->snapshot->sequence
-                         : atomic_u64_load(&db->visible, memory_order_acquire);
-    if (options && options->fill_cache == FIRN_NO)
-        s.args.fill_cache = false;
-    TRY(seek_key_init(&seek, user_key_of(key), sequence));
-    s.seek = seek.key;
-    TRY(read_search_run(&s));
-    if (!s.found.found || read_has_expired(&s, options ? options->snapshot : NULL)) {
-        st = status_of(FIRN_NOT_FOUND, "key");
-        goto out;
-    }
-    TRY(read_value_out(&s, out));
-    counters_add(&db->counters, COUNT_GETS_FOUND, 1);
+    status st = read_begin(&s, db, keyspace_id, options);
+    if (!status_is_ok(st))
+        return st;
+    TRY(read_key_init(&s, key, &k));
+    read_memtables(&s, &k);
+    if (!k.found.found)
+        TRY(read_from_tables(&s, &k));
+    TRY(read_answer(&s, &k, out));
 out:
-    lookup_release(&s.found);
-    table_unref(s.origin);
-    seek_key_deinit(&seek);
-    read_let_go(db, &s.hold);
+    read_key_deinit(&k);
+    read_end(&s);
     return st;
 }
 

@@ -169,11 +169,27 @@ static void block_free_cached(void *value) {
     block_free(value);
 }
 
+static inline cache_key block_cache_key(const block_source *source, block_handle handle) {
+    return (cache_key){{decode_fixed64(source->identity), decode_fixed64(source->identity + 8)},
+                       handle.offset};
+}
+
+FIRN_INTERNAL status block_ref_lookup(const block_source *source, block_handle handle,
+                                      cache *blocks, block_ref *out) {
+    *out = (block_ref){0};
+    cache_key key = block_cache_key(source, handle);
+    out->handle = blocks ? cache_lookup(blocks, &key) : NULL;
+    if (!out->handle)
+        return status_of(FIRN_WOULD_BLOCK, "the block is not in the cache");
+    out->block = cache_handle_value(out->handle);
+    out->view = out->block->view;
+    return STATUS_OK;
+}
+
 FIRN_INTERNAL status block_ref_fetch(const block_source *source, block_handle handle, cache *blocks,
                                      bool fill, block_ref *out) {
     *out = (block_ref){0};
-    cache_key key = {{decode_fixed64(source->identity), decode_fixed64(source->identity + 8)},
-                     handle.offset};
+    cache_key key = block_cache_key(source, handle);
     if (blocks) {
         out->handle = cache_lookup(blocks, &key);
         if (LIKELY(out->handle != NULL)) {

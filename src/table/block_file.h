@@ -102,6 +102,9 @@ static inline bool block_ref_is_in_place(const block_ref *ref) {
 /* From the cache, or else from the file; put into the cache when `fill`. `blocks` may be NULL. */
 FIRN_INTERNAL NODISCARD status block_ref_fetch(const block_source *source, block_handle handle,
                                                cache *blocks, bool fill, block_ref *out);
+/* From the cache only; WOULD_BLOCK when it is not there. */
+FIRN_INTERNAL NODISCARD status block_ref_lookup(const block_source *source, block_handle handle,
+                                                cache *blocks, block_ref *out);
 FIRN_INTERNAL void block_ref_release(block_ref *ref);
 /* Turns the reference into a pin in the form lookups carry; *ref is emptied. */
 FIRN_INTERNAL void block_ref_to_pin(block_ref *ref, void **pin, void (**unpin)(void *pin));

@@ -225,8 +225,10 @@ FIRN_INTERNAL void table_pin_lookup(table *t, lookup *found) {
 static status table_search_block(table *t, uint32_t position, internal_key seek,
                                  const table_read_args *args, block_ref *ref, block_hit *hit) {
     status st = STATUS_OK;
-    block_place at = table_place(t, table_index_handle(&t->index, position).offset);
-    TRY(table_fetch_block(t, position, args->fill_cache, ref));
+    block_handle handle = table_index_handle(&t->index, position);
+    block_place at = table_place(t, handle.offset);
+    TRY(args->cached_only ? block_ref_lookup(&t->source, handle, t->blocks, ref)
+                          : table_fetch_block(t, position, args->fill_cache, ref));
     st = block_search(&ref->view, at, t->order, seek, hit);
     if (table_in_place_is_good(t, ref))
         goto out;
@@ -238,6 +240,13 @@ out:
 
 FIRN_INTERNAL void table_prefetch_filter(const table *t, uint64_t hash) {
     filter_prefetch(&t->filter, hash);
+}
+
+static inline void table_trace_block(table_get_trace *trace, const block_ref *ref) {
+    trace->blocks_mapped += block_ref_is_in_place(ref);
+    trace->blocks_read += ref->was_read;
+    trace->blocks_cached += !ref->was_read && !block_ref_is_in_place(ref);
+    trace->block_bytes += ref->view.entries_bytes;
 }
 
 FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
@@ -262,6 +271,7 @@ FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
     for (; position < t->index.count; position++) {
         block_hit hit;
         TRY(table_search_block(t, position, seek, args, &ref, &hit));
+        table_trace_block(trace, &ref);
         if (hit.same_user_key) {
             *out = (lookup){.found = true,
                             .kind = (op_kind)(hit.trailer & 0xff),

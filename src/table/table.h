@@ -52,14 +52,18 @@ FIRN_INTERNAL uint64_t table_memory_bytes(const table *t);
 
 typedef struct table_read_args {
     bool fill_cache;
+    bool cached_only;          /* WOULD_BLOCK instead of reading a block that is not in the cache */
     bool read_ahead;           /* iterators: the caller will scan (compaction, long scans) */
     const iter_bounds *bounds; /* iterators: borrowed for their life; NULL: none */
     bool is_last; /* lookups: no other table will be asked, so the key is likely here */
 } table_read_args;
 
-/* Filter verdict counters of one call, for statistics. */
+/* What one call did, for statistics and for those who ask. */
 typedef struct table_get_trace {
     bool filter_checked, filter_negative;
+    uint32_t blocks_cached, blocks_read; /* found in the cache, read from the file */
+    uint32_t blocks_mapped;              /* used where the mapped file holds them */
+    uint64_t block_bytes;                /* of all, expanded */
 } table_get_trace;
 
 /* Asks the processor for the line of the filter that a lookup of `hash` will want. */

@@ -360,7 +360,7 @@ static table *table_cache_add(table_cache *c, const table_locator *where, table_
     return t;
 }
 
-static table *table_cache_peek(table_cache *c, table_slot *slot) {
+FIRN_INTERNAL table *table_cache_get_open(table_cache *c, table_slot *slot) {
     uint64_t inside = epoch_enter(c->args.readers);
     table *t = table_slot_peek(slot);
     if (LIKELY(t != NULL))
@@ -383,7 +383,7 @@ static table *table_cache_lookup(table_cache *c, const table_locator *where, tab
 
 FIRN_INTERNAL status table_cache_get(table_cache *c, const table_locator *where, table_slot *slot,
                                      key_order order, table **out) {
-    *out = slot ? table_cache_peek(c, slot) : NULL;
+    *out = slot ? table_cache_get_open(c, slot) : NULL;
     if (LIKELY(*out != NULL))
         return STATUS_OK;
     *out = table_cache_lookup(c, where, slot);

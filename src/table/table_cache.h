@@ -68,6 +68,8 @@ static inline table *table_slot_peek(table_slot *slot) {
  */
 FIRN_INTERNAL NODISCARD status table_cache_get(table_cache *c, const table_locator *where,
                                                table_slot *slot, key_order order, table **out);
+/* The same if it is open, without opening it; NULL: it is not. */
+FIRN_INTERNAL table *table_cache_get_open(table_cache *c, table_slot *slot);
 /* The file is about to be deleted: closes it when its last user goes. */
 FIRN_INTERNAL void table_cache_forget(table_cache *c, const table_locator *where);
 

@@ -136,8 +136,11 @@ static status table_iter_try_load(table_iter *it, uint32_t position, bool forwar
     } else if (again || !it->ref.view.data || it->position != position) {
         block_ref_release(&it->ref);
         bool fill = it->args.fill_cache;
-        TRY(again ? table_fetch_block_again(it->t, position, fill, &it->ref)
-                  : table_fetch_block(it->t, position, fill, &it->ref));
+        if (it->args.cached_only)
+            TRY(block_ref_lookup(&it->t->source, handle, it->t->blocks, &it->ref));
+        else
+            TRY(again ? table_fetch_block_again(it->t, position, fill, &it->ref)
+                      : table_fetch_block(it->t, position, fill, &it->ref));
         /* Blocks in the cache need no help from the file system. */
         if (it->args.read_ahead && forward && it->ref.was_read)
             table_iter_hint(it, handle.offset + handle.bytes + BLOCK_TRAILER_BYTES);

@@ -95,4 +95,23 @@ printf 'k%.0s' {1..65535} >long.key
 expect 0 firn put db "$(cat long.key)" v
 expect 0 firn get db "$(cat long.key)"
 expect_out 'v'
+
+# Several keys at once: a line each, and a missing one does not hide the others.
+expect 0 firn put db m1 one
+expect 0 firn put db m2 two
+expect 0 firn get db m2 m1
+expect_out 'two\none\n'
+expect 1 firn get db m1 nowhere m2
+expect_out 'one\ntwo\n'
+expect_err 'no such key: nowhere'
+
+# What a read does.
+expect 0 firn explain db m1
+grep -q 'memtable .* value' out || fail 'explain names the memtable'
+expect 0 firn flush db
+expect 0 firn explain db m1
+grep -q 'L0 table .* value' out || fail 'explain names the table'
+expect 0 firn explain db m1 --json
+grep -q '"verdict":"value".*"status":"OK"' out || fail 'explain as JSON'
+expect 1 firn explain db nowhere
 echo "ok"
