@@ -18,7 +18,7 @@ CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz crash mutants \
-        explore bench bench-write guard bench-full fmt tidy-all docs install amalgamation clean
+        explore bench bench-read bench-write guard bench-full fmt tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
 	@$(BUILD) release
@@ -106,6 +106,10 @@ explore: ## all interleavings of the lock-free parts, then random ones: PART= SE
 bench: setup ## five minutes of Firn beside its peers
 	@tools/setup.sh bench
 	@bench/compare --tour
+
+bench-read: setup ## the read path: memtable, cache, filters, memory pressure, scans
+	@tools/setup.sh bench
+	@bench/compare --set read-path
 
 bench-write: setup ## the write path: puts, batches, threads, sync policies, recovery
 	@tools/setup.sh bench

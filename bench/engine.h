@@ -31,6 +31,8 @@ typedef struct engine_settings {
     size_t extra_option_count;
 } engine_settings;
 
+enum { ENGINE_MANY = 32 };
+
 typedef struct engine_entry {
     firn_slice key;
     firn_slice value;
@@ -54,6 +56,9 @@ typedef struct engine_methods {
     void (*batch_put)(void *session, firn_slice key, firn_slice value);
     void (*batch_commit)(void *session, bool sync);
     bool (*get)(void *session, firn_slice key, firn_slice *value);
+    /* Reads up to ENGINE_MANY keys at once; the value of one that is not there is {NULL, 0}. NULL:
+     * the engine has no such call, and keys are read one by one. */
+    void (*get_many)(void *session, const firn_slice *keys, firn_slice *values, size_t count);
 
     /* At most one iterator per session, seeing what was there when it was made. Each step gives the
        entry it arrived at, or false past the end. Direction changes only by a new positioning. */

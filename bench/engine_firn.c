@@ -19,6 +19,7 @@ typedef struct firn_session {
     firn_db *db;
     firn_batch *batch;
     firn_value value;
+    firn_value many[ENGINE_MANY];
 } firn_session;
 
 static void firn_engine_check(firn_status st, const char *what) {
@@ -82,6 +83,8 @@ static void *firn_engine_session_new(void *db) {
 static void firn_engine_session_free(void *session) {
     firn_session *s = session;
     firn_value_release(&s->value);
+    for (size_t i = 0; i < ENGINE_MANY; i++)
+        firn_value_release(&s->many[i]);
     firn_batch_free(s->batch);
     free(s);
 }
@@ -123,6 +126,18 @@ static bool firn_engine_get(void *session, firn_slice key, firn_slice *value) {
     firn_engine_check(st, "get");
     *value = firn_slice_of(s->value.data, s->value.size);
     return true;
+}
+
+static void firn_engine_get_many(void *session, const firn_slice *keys, firn_slice *values,
+                                 size_t count) {
+    firn_session *s = session;
+    firn_status statuses[ENGINE_MANY];
+    for (size_t i = 0; i < ENGINE_MANY; i++)
+        firn_value_release(&s->many[i]);
+    firn_engine_check(firn_multi_get(s->db, NULL, count, keys, s->many, statuses), "multi get");
+    for (size_t i = 0; i < count; i++)
+        values[i] = statuses[i] == FIRN_OK ? firn_slice_of(s->many[i].data, s->many[i].size)
+                                           : firn_slice_of(NULL, 0);
 }
 
 static void *firn_engine_iter_new(void *session) {
@@ -257,6 +272,7 @@ const engine_methods engine_firn = {
     .batch_put = firn_engine_batch_put,
     .batch_commit = firn_engine_batch_commit,
     .get = firn_engine_get,
+    .get_many = firn_engine_get_many,
     .iter_new = firn_engine_iter_new,
     .iter_free = firn_engine_iter_free,
     .iter_first = firn_engine_iter_first,

@@ -21,6 +21,7 @@ typedef struct rocksdb_session {
     rocksdb_engine *engine;
     rocksdb_writebatch_t *batch;
     rocksdb_pinnableslice_t *pinned;
+    char *many[ENGINE_MANY];
 } rocksdb_session;
 
 static void rocksdb_engine_check(char *error, const char *what) {
@@ -132,8 +133,17 @@ static void *rocksdb_engine_session_new(void *db) {
     return s;
 }
 
+static void rocksdb_engine_release_many(rocksdb_session *s) {
+    for (size_t i = 0; i < ENGINE_MANY; i++) {
+        if (s->many[i])
+            rocksdb_free(s->many[i]);
+        s->many[i] = NULL;
+    }
+}
+
 static void rocksdb_engine_session_free(void *session) {
     rocksdb_session *s = session;
+    rocksdb_engine_release_many(s);
     if (s->pinned)
         rocksdb_pinnableslice_destroy(s->pinned);
     rocksdb_writebatch_destroy(s->batch);
@@ -184,6 +194,26 @@ static bool rocksdb_engine_get(void *session, firn_slice key, firn_slice *value)
     const char *data = rocksdb_pinnableslice_value(s->pinned, &size);
     *value = firn_slice_of(data, size);
     return true;
+}
+
+/* The C API's call for many keys copies each value. */
+static void rocksdb_engine_get_many(void *session, const firn_slice *keys, firn_slice *values,
+                                    size_t count) {
+    rocksdb_session *s = session;
+    const char *bytes[ENGINE_MANY];
+    size_t sizes[ENGINE_MANY], value_sizes[ENGINE_MANY];
+    char *errors[ENGINE_MANY];
+    rocksdb_engine_release_many(s);
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = (const char *)keys[i].data;
+        sizes[i] = keys[i].size;
+    }
+    rocksdb_multi_get(s->engine->db, s->engine->read_options, count, bytes, sizes, s->many,
+                      value_sizes, errors);
+    for (size_t i = 0; i < count; i++) {
+        rocksdb_engine_check(errors[i], "multi get");
+        values[i] = firn_slice_of(s->many[i], s->many[i] ? value_sizes[i] : 0);
+    }
 }
 
 static void *rocksdb_engine_iter_new(void *session) {
@@ -343,6 +373,7 @@ const engine_methods engine_rocksdb = {
     .batch_put = rocksdb_engine_batch_put,
     .batch_commit = rocksdb_engine_batch_commit,
     .get = rocksdb_engine_get,
+    .get_many = rocksdb_engine_get_many,
     .iter_new = rocksdb_engine_iter_new,
     .iter_free = rocksdb_engine_iter_free,
     .iter_first = rocksdb_engine_iter_first,

@@ -39,6 +39,25 @@ FULL = USUAL + [
                               f"--benchmarks=fillseq,readseq,{POINT},compact,readrandom,readseq"]),
 ]
 
+# Reads in every state of memory and disk: what the read path promises.
+READS = "readrandom,readmulti,readmissing,readhot,seekrandom,scanshort,readseq,readreverse"
+READ_PATH = [
+    ("memtable: 300 K keys, none in tables", ["--num=300K", "--rounds=5",
+                                              "--benchmarks=fillrandom,readrandom,readmulti"]),
+    ("cached: 5 M keys, drained, all blocks in the cache",
+     ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G",
+      f"--benchmarks=fillrandom,drain,readseq,{READS},readrandom@2"]),
+    ("no-filters: the same without filters",
+     ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G", "--filter-bits=0",
+      "--benchmarks=fillrandom,drain,readseq,readmissing,readrandom"]),
+    ("pressure: the cache holds a tenth of the data",
+     ["--num=5M", "--rounds=3", "--ops=1M", "--cache=58M",
+      f"--benchmarks=fillrandom,drain,{READS}"]),
+    ("lz4: compressed tables, all blocks in the cache",
+     ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G", "--compression=lz4",
+      f"--benchmarks=fillrandom,compact,readseq,{READS}"], ["rocksdb", "firn"]),
+]
+
 # Puts, batches, threads, sync policies and recovery: what the write path promises.
 LOCAL = ["rocksdb", "firn"]
 WRITE_PATH = [
@@ -62,4 +81,5 @@ WRITE_PATH = [
      LOCAL),
 ]
 
-SETS = {"tour": TOUR, "usual": USUAL, "full": FULL, "write-path": WRITE_PATH}
+SETS = {"tour": TOUR, "usual": USUAL, "full": FULL, "write-path": WRITE_PATH,
+        "read-path": READ_PATH}

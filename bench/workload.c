@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "engine.h"
+
 #include "run.h"
 
 static bool workload_compact(bench *b) {
@@ -45,6 +47,9 @@ const workload workloads[] = {
      .flags = WORKLOAD_READS, .order = ORDER_UNIFORM, .body = workload_read},
     {.name = "readmissing", .does = "read random keys that are not there",
      .flags = WORKLOAD_READS, .order = ORDER_UNIFORM, .body = workload_read, .missing = true},
+    {.name = "readmulti", .does = "read random keys that are there, 32 at a time",
+     .flags = WORKLOAD_READS, .order = ORDER_UNIFORM, .body = workload_read_many,
+     .batch = ENGINE_MANY},
     {.name = "readhot", .does = "read random keys among 1 % of all",
      .flags = WORKLOAD_READS, .order = ORDER_HOT, .body = workload_read},
     {.name = "readseq", .does = "scan everything, forward",

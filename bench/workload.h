@@ -39,7 +39,7 @@ typedef struct workload {
     uint64_t value_bytes;        /* 0: as configured */
     bool missing;                /* asks for keys that are not there */
     bool sync;
-    uint32_t batch;      /* puts per commit */
+    uint32_t batch;      /* puts per commit, keys per read of many */
     uint32_t scan_steps; /* entries after the one sought */
     bool backward;
     bool writer_beside; /* worker 0 only overwrites, the others are measured */
@@ -63,6 +63,7 @@ void workload_overwrite(struct worker *w);
 void workload_delete(struct worker *w);
 void workload_delete_most(struct worker *w);
 void workload_read(struct worker *w);
+void workload_read_many(struct worker *w);
 void workload_read_beside_writer(struct worker *w);
 void workload_scan_all(struct worker *w);
 void workload_seek(struct worker *w);

@@ -1,6 +1,8 @@
 /* Workloads that read, and those that mix reading with writing. */
 #include "run.h"
 
+#include <stdlib.h>
+
 enum { SCAN_LAP_ENTRIES = 64 /* a clock per entry would cost as much as the entry */ };
 
 void workload_read(worker *w) {
@@ -19,6 +21,37 @@ void workload_read(worker *w) {
         worker_get(w, worker_key(w, worker_pick(w)));
         worker_lap(w, LATENCY_READ, 1);
     }
+}
+
+static void read_portion(worker *w, const firn_slice *keys, size_t count) {
+    firn_slice values[ENGINE_MANY];
+    if (!w->engine->get_many) {
+        for (size_t i = 0; i < count; i++)
+            worker_get(w, keys[i]);
+        return;
+    }
+    w->engine->get_many(w->session, keys, values, count);
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].data)
+            worker_took(w, keys[i], values[i], i == 0);
+        else if (w->run->must_find)
+            bench_fail("%s: LOST: a key that was written is not found", w->engine->name);
+    }
+}
+
+void workload_read_many(worker *w) {
+    const key_maker *maker = &w->run->bench->config->key;
+    uint8_t *bytes = bench_alloc((size_t)ENGINE_MANY * (maker->bytes + 8));
+    firn_slice keys[ENGINE_MANY];
+    while (worker_next(w)) {
+        uint64_t left = w->budget - w->issued;
+        size_t count = left < ENGINE_MANY ? (size_t)left : ENGINE_MANY;
+        for (size_t i = 0; i < count; i++)
+            keys[i] = key_make(maker, worker_pick(w), bytes + i * (maker->bytes + 8));
+        read_portion(w, keys, count);
+        worker_lap(w, LATENCY_READ, count);
+    }
+    free(bytes);
 }
 
 void workload_read_beside_writer(worker *w) {

@@ -109,7 +109,7 @@ expect_err 'no such key: nowhere'
 expect 0 firn flush db
 expect 0 firn explain db m1
 grep -q 'memtable .* absent' out || fail 'explain names the memtable'
-grep -q 'L0 table .* value' out || fail 'explain names the table'
+grep -q 'L[0-9] table .* value' out || fail 'explain names the table'
 expect 0 firn explain db m1 --json
 grep -q '"verdict":"value".*"status":"OK"' out || fail 'explain as JSON'
 expect 1 firn explain db nowhere
