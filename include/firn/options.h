@@ -206,6 +206,8 @@ typedef struct firn_read_options {
                                 in the block cache is served; a file whose pages the kernel holds
                                 counts as disk, for whether it does cannot be known. An iterator
                                 that would block ends with that status; the next seek tries again.
+                                Tables that
+                                are mapped are such files: use FIRN_TABLE_IO_PREAD.
                                 Default FIRN_NO */
 } firn_read_options;
 
