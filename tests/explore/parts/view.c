@@ -6,11 +6,8 @@
 #include "format/key.c"
 #include "format/large_ref.c"
 #include "iter/iter.c"
-#if __has_include("memtable/leaf_list.c")
 #include "memtable/key_index.c"
 #include "memtable/leaf_list.c"
-#include "util/hash_builtin.c"
-#endif
 #include "memtable/memtable.c"
 #include "memtable/memtable_iter.c"
 #include "memtable/skiplist.c"
@@ -20,6 +17,7 @@
 #include "util/coding.c"
 #include "util/crc32c.c"
 #include "util/epoch.c"
+#include "util/hash_builtin.c"
 #include "util/text.c"
 #include "version/keyspace.c"
 #include "version/read_view.c"
