@@ -18,7 +18,7 @@ CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz crash mutants \
-        explore bench bench-read bench-write guard bench-full fmt tidy-all docs install amalgamation clean
+        explore bench bench-read bench-write guard bench-full simulate fmt tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
 	@$(BUILD) release
@@ -123,6 +123,10 @@ guard: setup ## instructions, allocations and I/O calls of the hot paths against
 bench-full: setup ## the whole comparison: every workload, key shape, size; hours
 	@tools/setup.sh bench
 	@bench/compare --full
+
+simulate: setup ## amplification of every strategy under whole workloads, without I/O
+	@$(BUILD) asan helper_sim_simulate
+	@build/asan/tests/sim/simulate $(ARGS)
 
 fmt: setup ## format all C files in place
 	@tools/list_sources.sh | xargs -r clang-format -i

@@ -224,6 +224,10 @@ static void run_note_effects(bench *b, const run *r, const step_result *out) {
         b->complete = false;
         b->live_keys = work->body == workload_delete ? 0 : (b->key_count + 99) / 100;
     }
+    if (work->body == workload_queue) {
+        b->complete = false;
+        b->live_keys = out->operations < 100 ? out->operations : 100ull * r->threads;
+    }
     uint64_t inserted = atomic_load(&((run *)(uintptr_t)r)->inserted);
     b->live_keys += inserted - b->key_count;
     b->key_count = inserted;

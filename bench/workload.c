@@ -70,6 +70,8 @@ const workload workloads[] = {
     {.name = "scandeleted", .does = "after delete99: seek a random key and step 10 entries on",
      .flags = WORKLOAD_READS, .order = ORDER_UNIFORM, .body = workload_seek,
      .operations_divisor = 200, .scan_steps = 10},
+    {.name = "queue", .does = "put at the tail, find the first key, delete it; 100 in between",
+     .flags = WORKLOAD_FRESH | WORKLOAD_WRITES, .order = ORDER_SEQUENTIAL, .body = workload_queue},
     {.name = "ycsb-a", .does = "50 % reads, 50 % updates, Zipf's distribution",
      .flags = WORKLOAD_READS | WORKLOAD_WRITES, .order = ORDER_ZIPFIAN, .body = workload_mix,
      .updates = 50},

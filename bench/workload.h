@@ -62,6 +62,7 @@ void workload_fill_batch(struct worker *w);
 void workload_overwrite(struct worker *w);
 void workload_delete(struct worker *w);
 void workload_delete_most(struct worker *w);
+void workload_queue(struct worker *w);
 void workload_read(struct worker *w);
 void workload_read_many(struct worker *w);
 void workload_read_beside_writer(struct worker *w);

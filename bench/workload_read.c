@@ -144,3 +144,22 @@ void workload_mix(worker *w) {
         worker_lap(w, kind, 1);
     }
 }
+
+/* A queue that is as long all the time: put at the tail, look for the head from the very first key
+ * on, delete it. Whoever walks over the deletes in front of the head every time gets slower and
+ * slower. */
+void workload_queue(worker *w) {
+    enum { QUEUE_LENGTH = 100 };
+    uint64_t head = w->index;
+    while (worker_next(w)) {
+        worker_put(w, worker_key(w, w->issued * w->run->threads + w->index), false);
+        if (w->issued >= QUEUE_LENGTH) {
+            read_scan(w, firn_slice_of("", 0), 0);
+            firn_slice key = worker_key(w, head);
+            w->engine->remove(w->session, key, false);
+            w->result.user_bytes_written += key.size;
+            head += w->run->threads;
+        }
+        worker_lap(w, LATENCY_WRITE, 1);
+    }
+}

@@ -125,11 +125,26 @@ FIRN_API firn_status firn_flush(firn_db *db);
  * what deletes and overwrites left behind. Unset bounds are open. Blocks until done. */
 FIRN_API firn_status firn_compact_range(firn_db *db, firn_slice lower, firn_slice upper);
 
+/* Makes firn_compact_range calls that are under way, in any thread, answer ABORTED soon. What they
+ * have done so far stays done. */
+FIRN_API firn_status firn_cancel_compact_range(firn_db *db);
+
+/* Starts no more compactions by itself, after those that run have ended, until each pause is
+ * resumed. Flushes go on, and so do compactions by request; writers are slowed down when L0 fills.
+ * Resuming what is not paused is INVALID_ARGUMENT. */
+FIRN_API firn_status firn_pause_compactions(firn_db *db);
+FIRN_API firn_status firn_resume_compactions(firn_db *db);
+
+/* Changes an option of an open database, by name and from text as firn_options_set does. So far:
+ * background_rate_bytes. INVALID_ARGUMENT: no such option, or one that is fixed at the open. */
+FIRN_API firn_status firn_set_option(firn_db *db, const char *name, const char *value);
+
 /* Read-only databases: moves on to what the writer has acknowledged by now. Existing iterators and
  * snapshots keep what they see. INVALID_ARGUMENT on a database opened for writing. */
 FIRN_API firn_status firn_refresh(firn_db *db);
 
-/* Waits until no flush or compaction is running or due. For tests, benchmarks and tools. */
+/* Waits until no flush or compaction is running or due (paused ones are not waited for). For tests,
+ * benchmarks and tools. */
 FIRN_API firn_status firn_wait_idle(firn_db *db);
 
 #ifdef __cplusplus

@@ -167,8 +167,11 @@ typedef struct firn_options {
     firn_table_io table_io;         /* default FIRN_TABLE_IO_AUTO */
     firn_compression compression_by_level[7]; /* L0 first; DEFAULT: as `compression` says */
     uint32_t zstd_level;                      /* 1..19: smaller and slower upwards. Default 3 */
-    firn_choice verify_reads; /* mapped tables: check a block's checksum at each use. Default
-                                 FIRN_NO: at its first use after the table was opened */
+    firn_choice verify_reads;       /* mapped tables: check a block's checksum at each use. Default
+                                       FIRN_NO: at its first use after the table was opened */
+    uint64_t background_rate_bytes; /* most that flush and compaction write per second; tuned down
+                                       to a twentieth of it while less is needed. May be changed
+                                       with firn_set_option. Default: no limit */
 } firn_options;
 
 #define FIRN_OPTIONS_INIT FIRN_INIT_SIZED(firn_options)

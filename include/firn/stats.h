@@ -18,7 +18,7 @@ typedef struct firn_level_stats {
     uint64_t target_bytes; /* what compaction aims at; 0 for L0 and unused levels */
 } firn_level_stats;
 
-#define FIRN_WAITS_MAX 8
+#define FIRN_WAITS_MAX 12
 
 /* One reason for which writers waited. Causes and their order:
  *   "memtables full"     all memtables are full and their flush is behind
@@ -26,12 +26,24 @@ typedef struct firn_level_stats {
  *   "compaction behind"  the even delay past l0_slowdown_trigger
  *   "sync"               the sync of one's own group of commits or of one in front of it
  *   "other commits"      another writer was committing
+ *   "flush behind"       the even delay while memtables fill faster than they are flushed
+ *   "compaction debt"    the even delay while the levels hold far more than they should
  * Percentiles are upper edges of buckets about 3 % wide. */
 typedef struct firn_wait_stats {
     const char *cause; /* static */
     uint64_t count, total_ns;
     uint64_t p50_ns, p99_ns, max_ns;
 } firn_wait_stats;
+
+#define FIRN_JOBS_MAX 16
+
+/* A flush or compaction that is running. */
+typedef struct firn_job_stats {
+    const char *name; /* "flush", "compaction"; static */
+    uint32_t from_level, to_level;
+    uint64_t bytes_done, bytes_total; /* of its inputs, estimated */
+    uint64_t elapsed_ns, left_ns;     /* left: an estimate; 0 while there is none */
+} firn_job_stats;
 
 /* Gauges are the state at the call; counters run since the open. Set `size` before the call. */
 typedef struct firn_stats {
@@ -84,6 +96,13 @@ typedef struct firn_stats {
     /* iterators: entries passed over because deletes or newer versions hide them, and seeks made in
      * place of passing over more of the same key */
     uint64_t iter_skipped, iter_reseeks;
+
+    /* gauges: background work */
+    uint64_t write_rate_allowed; /* bytes per second; UINT64_MAX: writers are not slowed down */
+    uint64_t flush_rate;         /* bytes per second, as measured lately; 0: not yet */
+    uint64_t drain_rate;         /* the same, out of L0 */
+    uint32_t job_count;          /* how many of `jobs` mean something */
+    firn_job_stats jobs[FIRN_JOBS_MAX];
 } firn_stats;
 
 /* Fills *out, up to out->size bytes of it. INVALID_ARGUMENT when size is not set. */

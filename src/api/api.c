@@ -312,6 +312,30 @@ FIRN_API firn_status firn_wait_idle(firn_db *db) {
     return code != FIRN_OK ? code : db_wait_idle(db).code;
 }
 
+FIRN_API firn_status firn_cancel_compact_range(firn_db *db) {
+    firn_status code = api_check(db, db);
+    if (code == FIRN_OK)
+        db_cancel_compact_range(db);
+    return code;
+}
+
+FIRN_API firn_status firn_pause_compactions(firn_db *db) {
+    firn_status code = api_check(db, db);
+    return code != FIRN_OK ? code : db_pause_compactions(db).code;
+}
+
+FIRN_API firn_status firn_resume_compactions(firn_db *db) {
+    firn_status code = api_check(db, db);
+    return code != FIRN_OK ? code : db_resume_compactions(db).code;
+}
+
+FIRN_API firn_status firn_set_option(firn_db *db, const char *name, const char *value) {
+    firn_status code = api_check(db, name);
+    if (code == FIRN_OK && !value)
+        code = api_argument_error("firn_set_option: value is NULL");
+    return code != FIRN_OK ? code : db_set_option(db, name, value).code;
+}
+
 FIRN_API firn_status firn_get_stats(firn_db *db, firn_stats *out) {
     firn_status code = api_check(db, out);
     if (code != FIRN_OK)

@@ -1,3 +1,4 @@
+#include "compaction/bottom.h"
 #include "compaction/entry_writer.h"
 #include "compaction/jobs.h"
 #include "compaction/level_iter.h"
@@ -12,8 +13,7 @@ typedef struct compaction_context {
     const job_env *env;
     const compaction_plan *plan;
     table_output *output;
-    /* Per level below the output: the first table not wholly in front of the current key. */
-    uint32_t below[LEVEL_COUNT];
+    bottom_cursor bottom;
     output_cut cut;
 } compaction_context;
 
@@ -22,40 +22,9 @@ static bool compaction_is_cancelled(void *context) {
     return c->env->cancelled(c->env->context);
 }
 
-/* Whether a table of L0 that is older than the inputs may hold the key. Only outputs that stay in
- * L0 have such. */
-static bool compaction_is_in_older_l0(const compaction_plan *plan, user_key key) {
-    const version *v = plan->version;
-    const version_level *l0 = &v->levels[0];
-    uint32_t i = plan->to_level == 0 ? 0 : l0->count;
-    while (i < l0->count && l0->tables[i] != plan->inputs[0][plan->input_count[0] - 1])
-        i++;
-    for (i++; i < l0->count; i++) {
-        if (key_order_compare_user(v->order, internal_key_user(l0->tables[i]->smallest), key) <=
-                0 &&
-            key_order_compare_user(v->order, internal_key_user(l0->tables[i]->largest), key) >= 0)
-            return true;
-    }
-    return false;
-}
-
-/* Keys ascend, so each level's cursor only moves forward: linear over the whole job. */
 static bool compaction_is_bottom(void *context, user_key key) {
     compaction_context *c = context;
-    const version *v = c->plan->version;
-    if (compaction_is_in_older_l0(c->plan, key))
-        return false;
-    for (uint32_t level = c->plan->to_level + 1; level < LEVEL_COUNT; level++) {
-        const version_level *l = &v->levels[level];
-        uint32_t *i = &c->below[level];
-        while (*i < l->count &&
-               key_order_compare_user(v->order, internal_key_user(l->tables[*i]->largest), key) < 0)
-            ++*i;
-        if (*i < l->count &&
-            key_order_compare_user(v->order, internal_key_user(l->tables[*i]->smallest), key) <= 0)
-            return false;
-    }
-    return true;
+    return bottom_cursor_has_nothing_older(&c->bottom, key);
 }
 
 static bool compaction_should_cut(void *context, internal_key key) {
@@ -97,12 +66,22 @@ out:
     return st;
 }
 
+static uint64_t compaction_input_entries(const compaction_plan *plan) {
+    uint64_t entries = 0;
+    for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
+        for (uint32_t i = 0; i < plan->input_count[level]; i++)
+            entries += plan->inputs[level][i]->entries;
+    }
+    return entries;
+}
+
 static status compaction_merge(const job_env *env, const compaction_plan *plan,
-                               table_output *output) {
+                               job_progress *progress, table_output *output) {
     status st = STATUS_OK;
     iter *in = NULL;
     snapshot_list readers = {0};
     compaction_context context = {.env = env, .plan = plan, .output = output};
+    context.bottom = bottom_cursor_of_plan(plan);
     context.cut = output_cut_new(plan->version, plan->to_level, env->options->file_bytes);
     /* After the plan pinned its version: whoever reads later reads at these sequences or newer
      * ones. */
@@ -117,7 +96,13 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
                            .is_bottom = compaction_is_bottom,
                            .should_cut = compaction_should_cut,
                            .cancelled = compaction_is_cancelled,
-                           .context = &context};
+                           .context = &context,
+                           .limiter = env->limiter,
+                           .class = RATE_COMPACTION,
+                           .entries_done = progress ? &progress->entries_done : NULL};
+    if (progress) /* relaxed: no partner; for people. */
+        atomic_u64_store(&progress->entries_total, compaction_input_entries(plan),
+                         memory_order_relaxed);
     TRY(entry_writer_run(&writer, in));
     TRY(table_output_finish(output));
 out:
@@ -128,16 +113,21 @@ out:
 
 /* --- the edit --- */
 
-static status compaction_build_edit(const compaction_plan *plan, table_meta *const *outputs,
-                                    uint32_t output_count, version_edit *edit) {
+static status compaction_build_edit(const compaction_plan *plan, const table_output *output,
+                                    version_edit *edit) {
     status st = STATUS_OK;
     for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
-        for (uint32_t i = 0; i < plan->input_count[level]; i++)
-            TRY(version_edit_remove_table(edit, plan->keyspace, level,
-                                          plan->inputs[level][i]->where.number));
+        for (uint32_t i = 0; i < plan->input_count[level]; i++) {
+            table_meta *input = plan->inputs[level][i];
+            if (plan->kind == PLAN_MOVE && level == plan->to_level)
+                continue; /* it stays where it is */
+            TRY(version_edit_remove_table(edit, plan->keyspace, level, input->where.number));
+            if (plan->kind == PLAN_MOVE)
+                TRY(version_edit_add_table(edit, plan->to_level, input));
+        }
     }
-    for (uint32_t i = 0; i < output_count; i++)
-        TRY(version_edit_add_table(edit, plan->to_level, outputs[i]));
+    for (uint32_t i = 0; i < output->done_count; i++)
+        TRY(version_edit_add_table(edit, plan->to_level, output->done[i]));
 out:
     return st;
 }
@@ -174,7 +164,7 @@ static uint64_t compaction_newest_ms(const compaction_plan *plan) {
 }
 
 FIRN_INTERNAL status compaction_job_run(const job_env *env, const compaction_plan *plan,
-                                        job_result *result) {
+                                        job_progress *progress, job_result *result) {
     status st = STATUS_OK;
     version_edit edit = {0};
     uint64_t started_ns = time_monotonic_ns(env->clock);
@@ -191,13 +181,10 @@ FIRN_INTERNAL status compaction_job_run(const job_env *env, const compaction_pla
     table_output_init(&output, &args);
     if (plan->kind == PLAN_MERGE) {
         result->bytes_read = compaction_plan_input_bytes(plan);
-        st = compaction_merge(env, plan, &output);
+        st = compaction_merge(env, plan, progress, &output);
     }
     if (status_is_ok(st))
-        st = plan->kind == PLAN_MOVE
-                 ? compaction_build_edit(plan, plan->inputs[plan->from_level],
-                                         plan->input_count[plan->from_level], &edit)
-                 : compaction_build_edit(plan, output.done, output.done_count, &edit);
+        st = compaction_build_edit(plan, &output, &edit);
     if (!status_is_ok(st)) {
         table_output_discard(&output);
         goto out;

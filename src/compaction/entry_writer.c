@@ -166,17 +166,30 @@ out:
     return st;
 }
 
+/* Now and then: tells how far it is, waits for its share of the device, asks whether to go on. */
+static status entry_writer_pause(entry_writer *w, uint64_t *charged) {
+    if (w->entries_done) /* relaxed: no partner; progress for people and pacing. */
+        atomic_u64_store(w->entries_done, w->entries_read, memory_order_relaxed);
+    uint64_t written = table_output_bytes(w->output);
+    if (w->limiter)
+        rate_limiter_request(w->limiter, w->class, written - *charged);
+    *charged = written;
+    if (w->cancelled(w->context))
+        return error_status(FIRN_ABORTED, "%s: cancelled, or the database is closing",
+                            w->directory);
+    return STATUS_OK;
+}
+
 FIRN_INTERNAL status entry_writer_run(entry_writer *w, iter *in) {
     status st = STATUS_OK;
     const snapshot_list *readers = w->readers;
     entry_cursor c = {.writer = w, .bottom = {entry_cursor_is_bottom, &c}};
+    uint64_t charged = 0;
     drop_rules_init(&c.rules, readers->sequences, readers->clocks_ms, readers->count);
     for (iter_seek_first(in); iter_valid(in); iter_next(in)) {
         TRY(entry_cursor_take(&c, in));
-        if (w->entries_read % ENTRY_CANCEL_INTERVAL == 0 && w->cancelled(w->context)) {
-            st = error_status(FIRN_ABORTED, "%s: the database is closing", w->directory);
-            goto out;
-        }
+        if (w->entries_read % ENTRY_CANCEL_INTERVAL == 0)
+            TRY(entry_writer_pause(w, &charged));
     }
     TRY(in->st);
     TRY(entry_cursor_write_held(&c));

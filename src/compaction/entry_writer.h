@@ -6,9 +6,11 @@
 #ifndef FIRN_COMPACTION_ENTRY_WRITER_H
 #define FIRN_COMPACTION_ENTRY_WRITER_H
 
+#include "base/atomic.h"
 #include "compaction/drop_rules.h"
 #include "compaction/table_output.h"
 #include "iter/iter.h"
+#include "util/rate_limiter.h"
 #include "version/snapshot_registry.h"
 
 typedef struct entry_writer {
@@ -25,6 +27,9 @@ typedef struct entry_writer {
     bool (*should_cut)(void *context, internal_key key);
     bool (*cancelled)(void *context);
     void *context;
+    rate_limiter *limiter;    /* may be NULL */
+    rate_class class;         /* for the limiter */
+    atomic_u64 *entries_done; /* counted up now and then for others to see; may be NULL */
 
     uint64_t entries_read, entries_dropped; /* results */
 } entry_writer;

@@ -1,3 +1,4 @@
+#include "compaction/bottom.h"
 #include "compaction/entry_writer.h"
 #include "compaction/jobs.h"
 #include "platform/error_detail.h"
@@ -5,33 +6,47 @@
 
 #include "base/poison.h"
 
+typedef struct flush_context {
+    const job_env *env;
+    bool is_oldest; /* no other memtable is older than this one: all that is older is in tables */
+    bottom_cursor bottom;
+} flush_context;
+
+/* A delete of what was put after the last flush need not reach a table at all: the life of a queue.
+ */
 static bool flush_is_bottom(void *context, user_key key) {
-    (void)context;
-    (void)key;
-    return false; /* older versions may lie anywhere below: deletes stay */
+    flush_context *c = context;
+    return c->is_oldest && bottom_cursor_has_nothing_older(&c->bottom, key);
 }
 
 static bool flush_is_cancelled(void *context) {
-    const job_env *env = context;
-    return env->cancelled(env->context);
+    const flush_context *c = context;
+    return c->env->cancelled(c->env->context);
 }
 
-static status flush_write_table(const job_env *env, const flushed_memtable *flushed,
-                                key_order order, table_output *output) {
+static status flush_write_table(flush_context *context, const flushed_memtable *flushed,
+                                job_progress *progress, table_output *output) {
     status st = STATUS_OK;
+    const job_env *env = context->env;
     iter *in = NULL;
     snapshot_list readers = {0};
     TRY(snapshot_registry_list(env->snapshots, &readers));
     TRY(memtable_iter_new(flushed->table, &in));
     entry_writer writer = {.output = output,
-                           .order = order,
+                           .order = output->args.order,
                            .vfs = env->vfs,
                            .directory = env->directory,
                            .readers = &readers,
                            .file_bytes = UINT64_MAX,
                            .is_bottom = flush_is_bottom,
                            .cancelled = flush_is_cancelled,
-                           .context = (void *)(uintptr_t)env};
+                           .context = context,
+                           .limiter = env->limiter,
+                           .class = RATE_FLUSH,
+                           .entries_done = progress ? &progress->entries_done : NULL};
+    if (progress) /* relaxed: no partner; for people. */
+        atomic_u64_store(&progress->entries_total, memtable_entries(flushed->table),
+                         memory_order_relaxed);
     TRY(entry_writer_run(&writer, in));
     TRY(table_output_finish(output));
 out:
@@ -90,7 +105,7 @@ static void flush_report(const job_env *env, const flushed_memtable *flushed, ui
 }
 
 FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *flushed,
-                                   job_result *result) {
+                                   job_progress *progress, job_result *result) {
     status st = STATUS_OK;
     version_edit edit = {0};
     uint64_t started_ns = time_monotonic_ns(env->clock);
@@ -107,7 +122,10 @@ FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *f
                               .level = 0,
                               .newest_ms = time_wall_ms(env->clock)};
     table_output_init(&output, &args);
-    st = flush_write_table(env, flushed, view->order, &output);
+    flush_context context = {.env = env, .bottom = bottom_cursor_above(view->version)};
+    context.is_oldest =
+        view->sealed_count > 0 && view->sealed[view->sealed_count - 1] == flushed->table;
+    st = flush_write_table(&context, flushed, progress, &output);
     if (status_is_ok(st))
         st = flush_install(env, flushed, &output, &edit);
     if (!status_is_ok(st)) {

@@ -11,6 +11,7 @@
 #include "compaction/tree_options.h"
 #include "table/table_cache.h"
 #include "util/event_log.h"
+#include "util/rate_limiter.h"
 #include "version/snapshot_registry.h"
 #include "version/version_set.h"
 #include "wal/wal_writer.h"
@@ -25,11 +26,17 @@ typedef struct job_env {
     snapshot_registry *snapshots;
     table_cache *tables;
     const tree_options *options;
+    rate_limiter *limiter;     /* NULL: none */
     wal_writer *log;           /* NULL while recovery flushes */
     const atomic_u64 *applied; /* log position below which every record is in its memtable */
     bool (*cancelled)(void *context);
     void *context;
 } job_env;
+
+/* How far a running job is; written by it, read by anybody. */
+typedef struct job_progress {
+    atomic_u64 entries_done, entries_total; /* of the inputs */
+} job_progress;
 
 typedef struct job_result {
     uint64_t bytes_read, bytes_written;
@@ -40,8 +47,8 @@ typedef struct job_result {
 /* Writes the sealed memtable `flushed->table` to L0, installs that, and lets go of the log it
  * needed. On failure the caller gives the memtable back (version_set_flush_failed). */
 FIRN_INTERNAL NODISCARD status flush_job_run(const job_env *env, const flushed_memtable *flushed,
-                                             job_result *result);
-/* Runs a plan whose inputs are marked as compacting. */
+                                             job_progress *progress, job_result *result);
+/* Runs a plan whose inputs are marked as compacting. `progress` may be NULL, here and above. */
 FIRN_INTERNAL NODISCARD status compaction_job_run(const job_env *env, const compaction_plan *plan,
-                                                  job_result *result);
+                                                  job_progress *progress, job_result *result);
 #endif

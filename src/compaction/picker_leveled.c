@@ -7,7 +7,8 @@
 #define LEVELED_EXPAND_FILES_MAX 25 /* file sizes that a compaction may grow to for free */
 /* Draining L0 into a base level more than this many times its size is put off: merging its tables
  * with each other first costs less. */
-#define LEVELED_L0_DRAG_MAX 4
+#define LEVELED_L0_DRAG_MAX      4
+#define LEVELED_L0_DELETES_LEAST 1000 /* fewer are in nobody's way */
 
 /* --- L0 --- */
 
@@ -116,6 +117,18 @@ static void leveled_extend_move(const picker_view *view, uint32_t level, uint64_
     }
 }
 
+/* Bytes that remain of [from, to) of `level` when that many deletes fall on it: what they take away
+ * need not be written again. */
+static double leveled_net_bytes(const picker_view *view, uint32_t level, uint32_t from, uint32_t to,
+                                uint64_t bytes, uint64_t deletes) {
+    uint64_t entries = 0;
+    for (; from < to; from++)
+        entries += view->version->levels[level].tables[from]->entries;
+    if (entries == 0 || deletes >= entries)
+        return 0;
+    return (double)bytes * (1 - (double)deletes / (double)entries);
+}
+
 /* The table of `level` that drags the fewest bytes along per byte moved; `only_dense` considers
  * those alone that hold many deletes. LEVEL's count: none. */
 static uint32_t leveled_cheapest(const picker_view *view, uint32_t level, bool only_dense) {
@@ -134,8 +147,8 @@ static uint32_t leveled_cheapest(const picker_view *view, uint32_t level, bool o
         uint64_t below = picker_overlap(v, level + 1, &r, &from, &to);
         if (picker_any_compacting(v->levels[level + 1].tables + from, to - from))
             continue;
-        /* What deletes take away below need not be written again. */
-        double ratio = (double)below / (double)(t->where.file_bytes + 1);
+        double ratio = leveled_net_bytes(view, level + 1, from, to, below, t->deletes) /
+                       (double)(t->where.file_bytes + 1);
         if (best == l->count || ratio < best_ratio) {
             best = i;
             best_ratio = ratio;
@@ -156,10 +169,33 @@ static status leveled_try_level(const picker_view *view, uint32_t level, uint64_
     return picker_complete(view, &choice, out);
 }
 
+/* Whether L0 is worth draining before it is full: its deletes are many, and rewriting what is left
+ * of the base level below them costs no more than L0 itself. */
+static bool leveled_l0_is_mostly_deletes(const picker_view *view, const level_targets *targets) {
+    const version_level *l0 = &view->version->levels[0];
+    uint64_t entries = 0, deletes = 0;
+    uint32_t from, to;
+    for (uint32_t i = 0; i < l0->count; i++) {
+        entries += l0->tables[i]->entries;
+        deletes += l0->tables[i]->deletes;
+    }
+    if (view->options->tombstone_percent == 0 || deletes < LEVELED_L0_DELETES_LEAST ||
+        deletes * 100 < entries * view->options->tombstone_percent ||
+        picker_any_compacting(l0->tables, l0->count))
+        return false;
+    key_range range = picker_hull(view->version, l0->tables, l0->count);
+    uint64_t bytes = picker_overlap(view->version, targets->base_level, &range, &from, &to);
+    return leveled_net_bytes(view, targets->base_level, from, to, bytes, deletes) <=
+           (double)l0->bytes;
+}
+
 /* Deletes in the way of scans, and the space they could give back, without any level being full:
  * the highest level first, for its tables are the smallest work. */
-static status leveled_try_tombstones(const picker_view *view, compaction_plan *out) {
+static status leveled_try_tombstones(const picker_view *view, const level_targets *targets,
+                                     compaction_plan *out) {
     const version *v = view->version;
+    if (leveled_l0_is_mostly_deletes(view, targets))
+        return picker_drain_l0(view, targets, out);
     for (uint32_t level = 1; view->options->tombstone_percent && level + 1 < LEVEL_COUNT; level++) {
         uint32_t first = leveled_cheapest(view, level, true);
         if (first == v->levels[level].count)
@@ -207,8 +243,9 @@ FIRN_INTERNAL status picker_pick_leveled(const picker_view *view, compaction_pla
             return st;
         scores[best] = 0; /* busy: the next best may do */
     }
-    return leveled_try_tombstones(view, out);
+    return leveled_try_tombstones(view, &targets, out);
 }
 
 #undef LEVELED_EXPAND_FILES_MAX
 #undef LEVELED_L0_DRAG_MAX
+#undef LEVELED_L0_DELETES_LEAST

@@ -38,6 +38,34 @@ static void tiered_look(const version *v, tiered_tree *t) {
     }
 }
 
+static key_range tiered_range(const version *v, const tiered_run *r) {
+    const version_level *l = &v->levels[r->level];
+    return r->level ? picker_hull(v, l->tables, l->count)
+                    : picker_hull(v, l->tables + r->l0_index, 1);
+}
+
+/* Runs that share no key, as sequential writes leave them, become one by changing their level. */
+static bool tiered_can_move(const picker_view *view, const tiered_tree *t, uint32_t first,
+                            uint32_t count, uint32_t to_level) {
+    const version *v = view->version;
+    const tiered_run *runs = t->runs + first;
+    if (to_level == 0)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        key_range one = tiered_range(v, &runs[i]);
+        if (tree_options_codec(view->options, runs[i].level) !=
+            tree_options_codec(view->options, to_level))
+            return false;
+        for (uint32_t j = i + 1; j < count; j++) {
+            key_range other = tiered_range(v, &runs[j]);
+            if (key_order_compare_user(v->order, one.smallest, other.largest) <= 0 &&
+                key_order_compare_user(v->order, other.smallest, one.largest) <= 0)
+                return false;
+        }
+    }
+    return true;
+}
+
 /* Runs [first, first + count) into the place right above the run behind them. */
 static status tiered_merge(const picker_view *view, const tiered_tree *t, uint32_t first,
                            uint32_t count, const char *reason, compaction_plan *out) {
@@ -57,6 +85,8 @@ static status tiered_merge(const picker_view *view, const tiered_tree *t, uint32
     for (uint32_t i = in_l0; i < count; i++)
         TRY(compaction_plan_add(out, runs[i].level, v->levels[runs[i].level].tables,
                                 v->levels[runs[i].level].count));
+    if (tiered_can_move(view, t, first, count, to_level))
+        out->kind = PLAN_MOVE;
     out->version = v;
     version_ref(v);
 out:

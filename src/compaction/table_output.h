@@ -41,6 +41,10 @@ FIRN_INTERNAL NODISCARD status table_output_builder(table_output *o, table_build
 static inline bool table_output_is_open(const table_output *o) {
     return o->builder != NULL;
 }
+/* Of all tables, the current one included. */
+static inline uint64_t table_output_bytes(const table_output *o) {
+    return o->bytes_written + (o->builder ? table_builder_file_bytes(o->builder) : 0);
+}
 /* Finishes the current table, if one is open. */
 FIRN_INTERNAL NODISCARD status table_output_cut(table_output *o);
 /* Cuts and makes all names durable. */

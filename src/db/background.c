@@ -1,16 +1,15 @@
 /* What the workers do: flush, compact, delete dead files - in this order of urgency - and what the
  * rest of the engine may wait for. */
 #include "compaction/level_targets.h"
-#include "db/db_internal.h"
+#include "db/background_internal.h"
 #include "format/file_name.h"
 #include "platform/error_detail.h"
 
 #include "base/poison.h"
 
-#define BACKGROUND_RETRY_NS      100000000u /* after a failed job */
-#define BACKGROUND_LOOK_NS       5000000u
-#define BACKGROUND_COLLECT_NS    10000000u
-#define BACKGROUND_KEYSPACES_MAX 64
+#define BACKGROUND_RETRY_NS   100000000u /* after a failed job */
+#define BACKGROUND_LOOK_NS    5000000u
+#define BACKGROUND_COLLECT_NS 10000000u
 
 FIRN_INTERNAL bool background_is_closing(void *context) {
     firn_db *db = context;
@@ -39,23 +38,86 @@ FIRN_INTERNAL bool background_wait_locked(firn_db *db) {
     return did;
 }
 
-/* Refreshes what writers look at without a lock. */
 FIRN_INTERNAL void background_note_tree(firn_db *db) {
     uint32_t ids[BACKGROUND_KEYSPACES_MAX], l0 = 0;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, debt = 0;
     uint32_t count = version_set_keyspaces(db->versions, ids, BACKGROUND_KEYSPACES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         read_view *view = version_set_view(db->versions, ids[i]);
         uint32_t tables = level_backlog_tables(view->version, &db->config.tree);
         l0 = tables > l0 ? tables : l0;
         bytes += version_total_bytes(view->version);
+        debt += level_debt_bytes(view->version, &db->config.tree);
         read_view_unref(view);
     }
-    /* relaxed: no partner; hints for pacing. */
-    atomic_u32_store(&db->l0_tables, l0, memory_order_relaxed);
-    atomic_u64_store(&db->disk_bytes, bytes, memory_order_relaxed);
+    pacing_note_tree(db, l0, debt, bytes);
     table_cache_set_mapped(db->tables, db_config_maps_tables(&db->config, bytes,
                                                              table_cache_is_mapped(db->tables)));
+}
+
+/* --- the jobs that run, for people and for pacing --- */
+
+static background_job *background_job_start(firn_db *db, const background_job *what) {
+    background *b = &db->background;
+    background_job *job = NULL;
+    mutex_lock(&b->guard);
+    for (uint32_t i = 0; i < BACKGROUND_JOBS_MAX && !job; i++) {
+        if (!b->jobs[i].name)
+            job = &b->jobs[i];
+    }
+    CHECK(job != NULL); /* one for each worker, and one for a caller who works himself */
+    *job = *what;
+    job->started_ns = time_monotonic_ns(db->config.clock);
+    mutex_unlock(&b->guard);
+    return job;
+}
+
+static void background_job_end(firn_db *db, background_job *job) {
+    mutex_lock(&db->background.guard);
+    *job = (background_job){0};
+    mutex_unlock(&db->background.guard);
+}
+
+static uint64_t background_job_done(const background_job *job) {
+    /* relaxed: no partner. */
+    uint64_t done = atomic_u64_load(&job->progress.entries_done, memory_order_relaxed);
+    uint64_t total = atomic_u64_load(&job->progress.entries_total, memory_order_relaxed);
+    double part = total ? (double)done / (double)total : 0;
+    return (uint64_t)((double)job->bytes * (part < 1 ? part : 1));
+}
+
+FIRN_INTERNAL uint64_t background_flushed_bytes(firn_db *db) {
+    uint64_t bytes = 0;
+    mutex_lock(&db->background.guard);
+    for (uint32_t i = 0; i < BACKGROUND_JOBS_MAX; i++) {
+        const background_job *job = &db->background.jobs[i];
+        if (job->name && job->is_flush)
+            bytes += background_job_done(job);
+    }
+    mutex_unlock(&db->background.guard);
+    return bytes;
+}
+
+FIRN_INTERNAL uint32_t background_list_jobs(firn_db *db, firn_job_stats *out, uint32_t capacity) {
+    uint32_t count = 0;
+    uint64_t now = time_monotonic_ns(db->config.clock);
+    mutex_lock(&db->background.guard);
+    for (uint32_t i = 0; i < BACKGROUND_JOBS_MAX && count < capacity; i++) {
+        const background_job *job = &db->background.jobs[i];
+        if (!job->name)
+            continue;
+        uint64_t done = background_job_done(job), elapsed = now - job->started_ns;
+        double left = done ? (double)(job->bytes - done) / (double)done * (double)elapsed : 0;
+        out[count++] = (firn_job_stats){.name = job->name,
+                                        .from_level = job->from_level,
+                                        .to_level = job->to_level,
+                                        .bytes_done = done,
+                                        .bytes_total = job->bytes,
+                                        .elapsed_ns = elapsed,
+                                        .left_ns = (uint64_t)left};
+    }
+    mutex_unlock(&db->background.guard);
+    return count;
 }
 
 /* --- beginning and ending a job --- */
@@ -71,7 +133,7 @@ static bool background_begin(firn_db *db, uint32_t *running) {
 
 /* A failure is remembered until a later job succeeds: writers that have to wait report it instead.
  */
-static void background_end(firn_db *db, uint32_t *running, status st, const char *what) {
+FIRN_INTERNAL void background_end(firn_db *db, uint32_t *running, status st, const char *what) {
     background_note_tree(db);
     bool failed = !status_is_ok(st) && !status_is(st, FIRN_ABORTED);
     if (failed) {
@@ -106,11 +168,18 @@ FIRN_INTERNAL status background_flush_one(firn_db *db, bool *found) {
     *found = version_set_take_flush(db->versions, &flushed.keyspace, &flushed.table);
     if (!*found)
         return STATUS_OK;
-    status st = flush_job_run(&db->jobs, &flushed, &result);
+    background_job what = {.name = "flush",
+                           .is_flush = true,
+                           .bytes = memtable_bytes(flushed.table)};
+    background_job *job = background_job_start(db, &what);
+    status st = flush_job_run(&db->jobs, &flushed, &job->progress, &result);
+    uint64_t elapsed = time_monotonic_ns(db->config.clock) - job->started_ns;
+    background_job_end(db, job);
     if (!status_is_ok(st)) {
         version_set_flush_failed(db->versions, flushed.keyspace, flushed.table);
         return st;
     }
+    pacing_note_flush(db, what.bytes, elapsed);
     counters_add(&db->counters, COUNT_FLUSHES, 1);
     counters_add(&db->counters, COUNT_FLUSH_BYTES, result.bytes_written);
     return st;
@@ -134,18 +203,7 @@ static bool background_try_flush(firn_db *db) {
 
 /* --- compaction --- */
 
-typedef struct background_pick {
-    firn_db *db;
-    uint32_t keyspace;
-    bool only_asks; /* whether there is something to do: nothing is marked */
-    bool found;
-    compaction_plan plan;
-    status st;
-} background_pick;
-
-/* What the pickers look at. Tables from before this open begin to age when they are first seen:
- * they are kept too long rather than too short. */
-static picker_view background_view(firn_db *db, uint32_t keyspace, version *now) {
+FIRN_INTERNAL picker_view background_view(firn_db *db, uint32_t keyspace, version *now) {
     picker_view view = {.version = now,
                         .keyspace = keyspace,
                         .options = &db->config.tree,
@@ -187,23 +245,45 @@ static bool background_pick_compaction(firn_db *db, bool only_asks, background_p
     return false;
 }
 
-static void background_run_plan(firn_db *db, compaction_plan *plan, status *st) {
+static uint64_t background_plan_l0_bytes(const compaction_plan *plan) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < plan->input_count[0]; i++)
+        bytes += plan->inputs[0][i]->where.file_bytes;
+    return bytes;
+}
+
+FIRN_INTERNAL status background_run_plan(firn_db *db, const job_env *env,
+                                         const compaction_plan *plan) {
+    status st;
     job_result result;
-    *st = compaction_job_run(&db->jobs, plan, &result);
+    background_job what = {.name = "compaction",
+                           .from_level = plan->from_level,
+                           .to_level = plan->to_level,
+                           .bytes = compaction_plan_input_bytes(plan)};
+    background_job *job = background_job_start(db, &what);
+    bool behind = plan->version->levels[0].count >= db->config.tree.l0_slowdown;
+    uint64_t started_ns = job->started_ns;
+    if (plan->kind == PLAN_DROP) /* release: pairs with the acquires in read.c. */
+        atomic_u64_add(&db->drops, 1, memory_order_release);
+    st = compaction_job_run(env, plan, &job->progress, &result);
+    background_job_end(db, job);
     for (uint32_t level = 0; level < LEVEL_COUNT; level++)
         version_set_mark_compacting(db->versions, plan->inputs[level], plan->input_count[level],
                                     false);
-    if (!status_is_ok(*st))
-        return;
+    if (!status_is_ok(st))
+        return st;
+    if (plan->from_level == 0 && plan->to_level > 0 && !result.was_move)
+        pacing_note_drain(db, background_plan_l0_bytes(plan), started_ns, behind);
     counters_add(&db->counters, result.was_move ? COUNT_MOVES : COUNT_COMPACTIONS, 1);
     counters_add(&db->counters, COUNT_COMPACTION_READ, result.bytes_read);
     counters_add(&db->counters, COUNT_COMPACTION_WRITTEN, result.bytes_written);
+    return st;
 }
 
 static bool background_try_compaction(firn_db *db) {
     background_pick p;
     mutex_lock(&db->background.guard);
-    bool may = !db->background.paused && !db->background.closing;
+    bool may = db->background.pauses == 0 && !db->background.manual && !db->background.closing;
     if (may)
         db->background.compactions_running++;
     mutex_unlock(&db->background.guard);
@@ -211,7 +291,7 @@ static bool background_try_compaction(firn_db *db) {
         return false;
     if (background_pick_compaction(db, false, &p)) {
         if (p.found)
-            background_run_plan(db, &p.plan, &p.st);
+            p.st = background_run_plan(db, &db->jobs, &p.plan);
         compaction_plan_deinit(&p.plan);
         background_end(db, &db->background.compactions_running, p.st, "compaction");
         return true;
@@ -264,121 +344,10 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
     return background_try_bury(db);
 }
 
-/* --- by request --- */
-
-static bool background_is_quiet_locked(const firn_db *db) {
-    const background *b = &db->background;
-    return b->flushes_running == 0 && b->compactions_running == 0;
-}
-
-/* Whoever asks for work himself gets a fresh try of it: that a job failed before, on a disk that
- * has space again by now, is no answer to him. */
-static void background_try_again(firn_db *db) {
-    mutex_lock(&db->background.guard);
-    db->background.last = STATUS_OK;
-    db->background.retry_at_ns = 0;
-    mutex_unlock(&db->background.guard);
-}
-
-/* Waits until everything up to `sequence`, which the caller has sealed, is in tables. Memtables
- * that are sealed meanwhile are not waited for: under load there is always one. */
-static status background_wait_flushed(firn_db *db, seqno sequence) {
-    status st = STATUS_OK;
-    workers_wake(db->workers);
-    while (status_is_ok(st) && version_set_has_sealed(db->versions, sequence)) {
-        mutex_lock(&db->background.guard);
-        if (!status_is_ok(db->background.last)) {
-            st = db->background.last;
-            error_detail_set("%s: flush fails: %s (see events.log)", db->directory,
-                             firn_status_name(st.code));
-        } else if (version_set_has_sealed(db->versions, sequence) && !background_wait_locked(db)) {
-            st = error_status(FIRN_BUSY, "%s: sealed memtables do not flush", db->directory);
-        }
-        mutex_unlock(&db->background.guard);
-    }
-    return st;
-}
-
-FIRN_INTERNAL status db_flush(firn_db *db) {
-    status st = STATUS_OK;
-    /* acquire: pairs with the commit leader's release; what is visible by now gets sealed. */
-    seqno sequence = atomic_u64_load(&db->visible, memory_order_acquire);
-    background_try_again(db);
-    TRY(commit_seal_all(db));
-    TRY(background_wait_flushed(db, sequence));
-out:
-    return st;
-}
-
-/* Automatic compactions make room for one by request: they would pick the same tables. */
-static status background_pause_compactions(firn_db *db) {
-    mutex_lock(&db->background.guard);
-    while (db->background.paused && !db->background.closing)
-        cond_wait(&db->background.changed, &db->background.guard);
-    db->background.paused = true;
-    while (db->background.compactions_running > 0)
-        cond_wait(&db->background.changed, &db->background.guard);
-    db->background.compactions_running++;
-    mutex_unlock(&db->background.guard);
-    return STATUS_OK;
-}
-
-static void background_resume_compactions(firn_db *db, status st) {
-    background_end(db, &db->background.compactions_running, st, "requested compaction");
-    mutex_lock(&db->background.guard);
-    db->background.paused = false;
-    cond_broadcast(&db->background.changed);
-    mutex_unlock(&db->background.guard);
-    workers_wake(db->workers);
-}
-
-typedef struct background_manual {
-    background_pick pick;
-    const manual_range *range;
-} background_manual;
-
-static void background_pick_manual_locked(void *context, version *now) {
-    background_manual *m = context;
-    background_pick *p = &m->pick;
-    picker_view view = background_view(p->db, p->keyspace, now);
-    p->st = picker_pick_manual(&view, m->range, &p->found, &p->plan);
-}
-
-static status background_compact_step(firn_db *db, uint32_t keyspace_id, const manual_range *range,
-                                      bool *found) {
-    background_manual m = {.pick = {.db = db, .keyspace = keyspace_id}, .range = range};
-    version_set_with_state(db->versions, keyspace_id, background_pick_manual_locked, &m);
-    *found = m.pick.found;
-    status st = m.pick.st;
-    if (m.pick.found)
-        background_run_plan(db, &m.pick.plan, &st);
-    compaction_plan_deinit(&m.pick.plan);
-    background_note_tree(db);
-    return st;
-}
-
-FIRN_INTERNAL status db_compact_range(firn_db *db, slice lower, slice upper) {
-    status st = STATUS_OK;
-    uint32_t ids[BACKGROUND_KEYSPACES_MAX];
-    bool found = true;
-    TRY(commit_check_writable(db));
-    TRY(db_flush(db));
-    TRY(background_pause_compactions(db));
-    manual_range range = {lower, upper, version_set_new_file_number(db->versions)};
-    uint32_t count = version_set_keyspaces(db->versions, ids, BACKGROUND_KEYSPACES_MAX);
-    for (uint32_t i = 0; i < count && status_is_ok(st); i++) {
-        do {
-            st = background_compact_step(db, ids[i], &range, &found);
-        } while (found && status_is_ok(st));
-    }
-    background_resume_compactions(db, st);
-out:
-    return st;
-}
-
-static bool background_work_is_due(firn_db *db) {
+FIRN_INTERNAL bool background_work_is_due(firn_db *db) {
     background_pick p;
-    if (version_set_has_sealed(db->versions, SEQNO_MAX))
+    uint64_t active;
+    if (version_set_sealed_bytes(db->versions, &active) > 0)
         return true;
     if (!background_pick_compaction(db, true, &p))
         return false;
@@ -386,37 +355,15 @@ static bool background_work_is_due(firn_db *db) {
     return p.found;
 }
 
-FIRN_INTERNAL status db_wait_idle(firn_db *db) {
-    status st = STATUS_OK;
-    bool idle = false;
-    TRY(commit_check_writable(db));
-    background_try_again(db);
-    while (!idle && status_is_ok(st)) {
-        workers_wake(db->workers);
-        mutex_lock(&db->background.guard);
-        st = db->background.last;
-        idle = background_is_quiet_locked(db);
-        mutex_unlock(&db->background.guard);
-        idle = idle && !background_work_is_due(db);
-        mutex_lock(&db->background.guard);
-        if (!idle && status_is_ok(st) && !background_wait_locked(db))
-            idle = true;
-        mutex_unlock(&db->background.guard);
-    }
-out:
-    return st;
-}
-
 FIRN_INTERNAL bool db_step(firn_db *db) {
     return workers_step(db->workers);
 }
-
-#undef BACKGROUND_RETRY_NS
-#undef BACKGROUND_LOOK_NS
-#undef BACKGROUND_COLLECT_NS
-#undef BACKGROUND_KEYSPACES_MAX
 
 FIRN_INTERNAL status db_keyspace_create(firn_db *db, const char *name, uint32_t *id) {
     status st = commit_check_writable(db);
     return status_is_ok(st) ? version_set_create_keyspace(db->versions, name, id) : st;
 }
+
+#undef BACKGROUND_RETRY_NS
+#undef BACKGROUND_LOOK_NS
+#undef BACKGROUND_COLLECT_NS

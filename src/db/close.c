@@ -35,6 +35,7 @@ FIRN_INTERNAL void db_discard(firn_db *db) {
     snapshot_registry_deinit(&db->snapshots);
     cond_deinit(&db->background.changed);
     mutex_deinit(&db->background.guard);
+    rate_limiter_deinit(&db->limiter);
     mutex_deinit(&db->refresh_guard);
     mutex_deinit(&db->refreshing);
     memory_free(db->directory);

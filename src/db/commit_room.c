@@ -1,14 +1,10 @@
 /* Before a commit: everything that may keep a writer waiting or refuse it. Each wait has a name
  * (db/write_waits.h) and is one wait from its start to its end, however often it looks. */
-#include "compaction/write_delay.h"
 #include "db/commit_internal.h"
 #include "platform/error_detail.h"
 
 #include "base/poison.h"
 
-#define COMMIT_SLEEP_NS_LEAST 1000000u /* owed delay is slept in pieces of at least 1 ms */
-/* Two memtables per keyspace may wait for their flush; a third makes its writer wait with them. */
-#define COMMIT_SEALED_MAX 2
 /* A keyspace that is written rarely would hold back the log for ever: it is flushed when the log
  * kept for it is several memtables long. */
 #define COMMIT_LOG_MEMTABLES_MAX 4
@@ -32,7 +28,7 @@ FIRN_INTERNAL memtable *commit_find_target(firn_db *db, uint32_t keyspace_id) {
 typedef bool (*commit_condition)(firn_db *db, uint32_t keyspace_id);
 
 static bool commit_memtables_are_full(firn_db *db, uint32_t keyspace_id) {
-    return version_set_sealed_count(db->versions, keyspace_id) >= COMMIT_SEALED_MAX;
+    return version_set_sealed_count(db->versions, keyspace_id) >= WRITE_SEALED_MAX;
 }
 
 static bool commit_l0_is_full(firn_db *db, MAYBE_UNUSED uint32_t keyspace_id) {
@@ -72,21 +68,6 @@ static status commit_wait_while(firn_db *db, commit_condition condition, uint32_
     return st;
 }
 
-/* Sleeps off what is owed for writing while L0 is too full, in pieces a timer can keep. */
-static void commit_pay_delay(firn_db *db, uint64_t bytes) {
-    commit_state *c = &db->commit;
-    /* relaxed: no partner; a hint that is refreshed after every job. */
-    uint32_t l0 = atomic_u32_load(&db->l0_tables, memory_order_relaxed);
-    c->delay_debt_ns += write_delay_ns(&db->config.tree, l0, bytes);
-    if (LIKELY(c->delay_debt_ns < COMMIT_SLEEP_NS_LEAST))
-        return;
-    uint64_t owed = c->delay_debt_ns;
-    c->delay_debt_ns = 0;
-    workers_wake(db->workers);
-    thread_sleep_ns(owed);
-    write_waits_add(&db->waits, db->events, WRITE_WAIT_DELAY, owed);
-}
-
 /* --- memtables --- */
 
 static status commit_seal(firn_db *db, uint32_t keyspace_id) {
@@ -94,6 +75,7 @@ static status commit_seal(firn_db *db, uint32_t keyspace_id) {
     TRY(commit_wait_while(db, commit_memtables_are_full, keyspace_id, WRITE_WAIT_MEMTABLES));
     TRY(version_set_seal(db->versions, keyspace_id));
     db->commit.target_count = 0; /* the cached pointers are stale */
+    pacing_note_seal(db);
     workers_wake(db->workers);
 out:
     return st;
@@ -115,7 +97,8 @@ static status commit_bound_log(firn_db *db) {
 static const commit_target *commit_full_target(const firn_db *db) {
     const commit_state *c = &db->commit;
     for (uint32_t i = 0; i < c->target_count; i++) {
-        if (UNLIKELY(memtable_bytes(c->targets[i].table) >= db->config.memtable_bytes))
+        if (UNLIKELY(memtable_bytes(c->targets[i].table) >= db->config.memtable_bytes) ||
+            pacing_wants_seal(db, c->targets[i].table))
             return &c->targets[i];
     }
     return NULL;
@@ -202,16 +185,14 @@ static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
 /* --- all of it --- */
 
 FIRN_INTERNAL bool commit_has_room(firn_db *db) {
-    /* relaxed: hints that are refreshed after every job. */
-    uint32_t l0 = atomic_u32_load(&db->l0_tables, memory_order_relaxed);
-    return l0 < db->config.tree.l0_slowdown && !commit_full_target(db);
+    return pacing_is_free(db) && !commit_full_target(db);
 }
 
 FIRN_INTERNAL status commit_make_room(firn_db *db, const batch_view *first) {
     status st = STATUS_OK;
     TRY(commit_check_writable(db));
     TRY(commit_check_disk_limit(db, first));
-    commit_pay_delay(db, first->user_bytes);
+    pacing_charge(db);
     TRY(commit_wait_while(db, commit_l0_is_full, 0, WRITE_WAIT_L0_STOP));
     if (UNLIKELY(db->commit.target_count == 0)) /* recovery insists on the default keyspace */
         CHECK(commit_find_target(db, KEYSPACE_DEFAULT) != NULL);
@@ -224,8 +205,6 @@ out:
     return st;
 }
 
-#undef COMMIT_SLEEP_NS_LEAST
-#undef COMMIT_SEALED_MAX
 #undef COMMIT_LOG_MEMTABLES_MAX
 #undef COMMIT_AGE_LOOK_NS_LEAST
 #undef COMMIT_AGE_LOOK_NS_MOST

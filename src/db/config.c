@@ -259,6 +259,10 @@ FIRN_INTERNAL status db_config_derive(const firn_options *options, db_config *ou
     TRY(config_opening(&o, out));
     TRY(config_tree(&o, out));
     TRY(config_table_io(&o, out));
+    config_range rate = {"background_rate_bytes",
+                         o.background_rate_bytes == FIRN_NONE ? 0 : o.background_rate_bytes, 0, MIB,
+                         1ull << 40};
+    TRY(config_number(&rate, &out->background_rate_bytes));
     uint32_t cores = memory_cpu_count();
     config_range threads = {"threads", o.threads, cores < 2 ? 2 : cores > 64 ? 64 : cores, 1, 64};
     TRY(config_number32(&threads, &out->threads));

@@ -31,6 +31,7 @@ typedef struct db_config {
     void *on_event_context;
     tree_options tree;
     firn_log_io log_io;                          /* 0 only in tests: auto */
+    uint64_t background_rate_bytes;              /* 0: no limit */
     uint64_t log_segment_first, log_segment_max; /* tests make logs turn over quickly */
 } db_config;
 

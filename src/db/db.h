@@ -79,6 +79,10 @@ FIRN_INTERNAL status db_iter_status(const firn_iter *it);
 FIRN_INTERNAL NODISCARD status db_flush(firn_db *db);
 FIRN_INTERNAL NODISCARD status db_compact_range(firn_db *db, slice lower, slice upper);
 FIRN_INTERNAL NODISCARD status db_wait_idle(firn_db *db);
+FIRN_INTERNAL void db_cancel_compact_range(firn_db *db);
+FIRN_INTERNAL NODISCARD status db_pause_compactions(firn_db *db);
+FIRN_INTERNAL NODISCARD status db_resume_compactions(firn_db *db);
+FIRN_INTERNAL NODISCARD status db_set_option(firn_db *db, const char *name, const char *value);
 FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out);
 
 /* --- for tests until they get an API --- */

@@ -10,8 +10,10 @@
 #include "db/commit_queue.h"
 #include "db/counters.h"
 #include "db/db.h"
+#include "db/pacing.h"
 #include "db/write_waits.h"
 #include "platform/thread.h"
+#include "util/rate_limiter.h"
 
 /* The active memtable of a keyspace as the commit leader knows it; forgotten at each seal. */
 typedef struct commit_target {
@@ -27,7 +29,6 @@ typedef struct commit_state {
     /* Owned by the leader. */
     commit_target targets[COMMIT_TARGETS_MAX];
     uint32_t target_count;
-    uint64_t delay_debt_ns;    /* owed for writing while L0 is full */
     uint64_t unsynced_commits; /* for FIRN_SYNC_EVERY_COMMITS */
     bool only_deletes;         /* the disk limit is reached */
     seqno last_sequence;       /* given out */
@@ -39,15 +40,30 @@ typedef struct commit_state {
     atomic_u64 groups, batches, user_bytes;
 } commit_state;
 
+#define BACKGROUND_JOBS_MAX 80 /* the most threads, and callers who work themselves */
+
+/* A job that runs. */
+typedef struct background_job {
+    const char *name; /* NULL: a free slot */
+    bool is_flush;
+    uint32_t from_level, to_level;
+    uint64_t bytes; /* of its inputs */
+    uint64_t started_ns;
+    job_progress progress;
+} background_job;
+
 typedef struct background {
     mutex guard;
     cond changed; /* broadcast after every job, state change and at closing */
     status last;  /* guarded: OK, or why the last job failed */
     uint64_t retry_at_ns;
     uint32_t flushes_running, compactions_running, others_running; /* guarded */
-    bool paused;            /* guarded: no new automatic compactions */
+    uint32_t pauses;        /* guarded: no automatic compactions while there are any */
+    bool manual;            /* guarded: one by request runs, alone */
+    uint64_t cancels;       /* guarded: how often requested compactions were cancelled */
     bool closing;           /* guarded */
     uint64_t next_keyspace; /* guarded: round robin of the picker */
+    background_job jobs[BACKGROUND_JOBS_MAX]; /* guarded, but for their progress */
 } background;
 
 /* Iterators kept for their memory, and the most that one of them may hold. */
@@ -84,12 +100,15 @@ struct firn_db {
     atomic_u32 poisoned;   /* a firn_status: why no write is possible until the next open */
     atomic_u32 l0_tables;  /* most of any keyspace */
     atomic_u64 disk_bytes; /* tables, as of the last job */
+    atomic_u64 drops;      /* of tables by FIFO; raised before one is installed */
     atomic_u64 iterators, pinned_values;
     /* Freed iterators whose memory the next one takes, by thread; NULL: none. */
     atomic_ptr idle_iterators[DB_IDLE_ITERATORS];
 
     commit_state commit;
     write_waits waits;
+    pacing pacing;
+    rate_limiter limiter;
     background background;
     counters counters;
 };
@@ -103,6 +122,10 @@ FIRN_INTERNAL bool background_wait_locked(firn_db *db);
 FIRN_INTERNAL bool background_is_closing(void *context);
 /* Refreshes the hints writers pace themselves by. */
 FIRN_INTERNAL void background_note_tree(firn_db *db);
+/* Bytes of memtables that running flushes have written already. */
+FIRN_INTERNAL uint64_t background_flushed_bytes(firn_db *db);
+/* The running jobs, at most `capacity`; returns how many. */
+FIRN_INTERNAL uint32_t background_list_jobs(firn_db *db, firn_job_stats *out, uint32_t capacity);
 FIRN_INTERNAL NODISCARD status background_flush_one(firn_db *db, bool *found);
 
 /* --- commit.c --- */
@@ -130,6 +153,9 @@ FIRN_INTERNAL void db_idle_iterators_free(firn_db *db);
 /* --- read.c --- */
 /* What a reader of `snapshot` (NULL: the present) looks at; NULL: no such keyspace. */
 FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace, const firn_snapshot *snapshot);
+/* SNAPSHOT_TOO_OLD when tables were dropped since it was taken; ask after the view is held. NULL,
+ * the present, is fine. */
+FIRN_INTERNAL NODISCARD status db_check_snapshot(const firn_db *db, const firn_snapshot *snapshot);
 /* The bytes of a large value: `origin` is its table, NULL for the log. */
 FIRN_INTERNAL NODISCARD status db_large_map(firn_db *db, table *origin, slice encoded, slice *value,
                                             void **pin, void (**unpin)(void *pin));

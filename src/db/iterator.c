@@ -58,6 +58,9 @@ static status cursor_pin_view(firn_iter *it) {
     if (!it->view)
         return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", it->db->directory,
                             it->keyspace);
+    st = db_check_snapshot(it->db, it->snapshot);
+    if (!status_is_ok(st))
+        return st;
     /* acquire: pairs with the commit leader's release; after the view, as in db_get. */
     it->sequence = it->snapshot ? it->snapshot->sequence
                                 : atomic_u64_load(&it->db->visible, memory_order_acquire);
@@ -110,8 +113,10 @@ static void cursor_drop_large(firn_iter *it) {
 }
 
 static void cursor_count(firn_iter *it) {
-    if (it->skipped)
+    if (it->skipped) {
+        pacing_note_skipped(it->db, it->skipped);
         counters_add(&it->db->counters, COUNT_ITER_SKIPPED, it->skipped);
+    }
     if (it->reseeks)
         counters_add(&it->db->counters, COUNT_ITER_RESEEKS, it->reseeks);
     it->skipped = it->reseeks = 0;

@@ -127,6 +127,8 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
     mutex_init(&db->refresh_guard);
     commit_queue_init(&db->commit.queue);
     write_waits_init(&db->waits);
+    pacing_init(&db->pacing);
+    rate_limiter_init(&db->limiter, db->config.clock);
     mutex_init(&db->background.guard);
     cond_init(&db->background.changed);
     *out = db;
@@ -158,7 +160,9 @@ static status open_caches(firn_db *db) {
         .is_mapped = db_config_maps_tables(&db->config, 0, true),
         .verifies_reads = db->config.verifies_reads};
     TRY(table_cache_new(&tables, &db->tables));
-    db->jobs = (job_env){.vfs = db->config.vfs,
+    rate_limiter_set(&db->limiter, db->config.background_rate_bytes, true);
+    db->jobs = (job_env){.limiter = &db->limiter,
+                         .vfs = db->config.vfs,
                          .directory = db->directory,
                          .clock = db->config.clock,
                          .events = db->events,

@@ -110,6 +110,8 @@ static const option_row option_rows[] = {
                "How tables are read; auto maps them while they fit comfortably in memory."),
     OPTION_ROW(OPTION_CHOICE, verify_reads, "yes|no", "no",
                "Mapped tables: check a block's checksum at each use, not at the first only."),
+    OPTION_ROW(OPTION_U64, background_rate_bytes, "bytes, at least 1M, or none", "none",
+               "Most that flush and compaction write per second; half each while both want to."),
 };
 
 #undef OPTION_ROW

@@ -51,6 +51,12 @@ FIRN_INTERNAL void read_leave_epoch(read_search *s) {
     s->hold.inside = false;
 }
 
+FIRN_INTERNAL void read_end(read_search *s) {
+    if (s->hold.inside)
+        epoch_leave(&s->db->readers, s->hold.slot);
+    read_view_unref(s->hold.counted);
+}
+
 FIRN_INTERNAL status read_begin(read_search *s, firn_db *db, uint32_t keyspace_id,
                                 const firn_read_options *options) {
     *s = (read_search){.db = db, .args = {.fill_cache = true}};
@@ -67,13 +73,12 @@ FIRN_INTERNAL status read_begin(read_search *s, firn_db *db, uint32_t keyspace_i
     /* acquire: pairs with the commit leader's release. */
     s->sequence =
         s->snapshot ? s->snapshot->sequence : atomic_u64_load(&db->visible, memory_order_acquire);
-    return STATUS_OK;
-}
-
-FIRN_INTERNAL void read_end(read_search *s) {
-    if (s->hold.inside)
-        epoch_leave(&s->db->readers, s->hold.slot);
-    read_view_unref(s->hold.counted);
+    status st = db_check_snapshot(db, s->snapshot);
+    if (UNLIKELY(!status_is_ok(st))) {
+        read_end(s);
+        s->hold = (read_hold){0};
+    }
+    return st;
 }
 
 FIRN_INTERNAL status read_key_init(const read_search *s, slice key, read_key *out) {
@@ -308,8 +313,21 @@ FIRN_INTERNAL status db_snapshot_new(firn_db *db, const char *label, const firn_
     }
     if (db->config.read_only)
         mutex_unlock(&db->refresh_guard);
+    if (status_is_ok(st)) /* acquire: pairs with the release in background_run_plan. */
+        s->drops = atomic_u64_load(&db->drops, memory_order_acquire);
     *out = s;
     return st;
+}
+
+FIRN_INTERNAL status db_check_snapshot(const firn_db *db, const firn_snapshot *snapshot) {
+    /* acquire: pairs with the release in background_run_plan, which comes before the view without
+     * the dropped tables. */
+    if (LIKELY(!snapshot || snapshot->drops == atomic_u64_load(&db->drops, memory_order_acquire)))
+        return STATUS_OK;
+    return error_status(FIRN_SNAPSHOT_TOO_OLD,
+                        "%s: tables were dropped (strategy=fifo) since the snapshot was taken; "
+                        "take a new one",
+                        db->directory);
 }
 
 FIRN_INTERNAL void db_snapshot_release(firn_db *db, const firn_snapshot *snapshot) {

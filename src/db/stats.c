@@ -117,6 +117,14 @@ static void stats_fill_waits(const write_waits *waits, firn_stats *s) {
     }
 }
 
+static void stats_fill_background(firn_db *db, firn_stats *s) {
+    /* relaxed: no partner; numbers for people. */
+    s->write_rate_allowed = atomic_u64_load(&db->pacing.rate_allowed, memory_order_relaxed);
+    s->flush_rate = atomic_u64_load(&db->pacing.flush_rate, memory_order_relaxed);
+    s->drain_rate = atomic_u64_load(&db->pacing.drain_rate, memory_order_relaxed);
+    s->job_count = background_list_jobs(db, s->jobs, FIRN_JOBS_MAX);
+}
+
 FIRN_INTERNAL void db_count_operation(firn_db *db, op_kind kind) {
     counters_add(&db->counters, op_kind_is_delete(kind) ? COUNT_DELETES : COUNT_PUTS, 1);
 }
@@ -131,6 +139,7 @@ FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out) {
     stats_fill_counters(&db->counters, out);
     stats_fill_commits(&db->commit, out);
     stats_fill_waits(&db->waits, out);
+    stats_fill_background(db, out);
 }
 
 #undef STATS_KEYSPACES_MAX

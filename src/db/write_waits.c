@@ -6,7 +6,8 @@
 #define WRITE_WAITS_WATCH_NS 1000000000u /* longer ones are told while they last */
 
 static const char *const write_wait_names[WRITE_WAIT_COUNT] = {
-    "memtables full", "L0 full", "compaction behind", "sync", "other commits",
+    "memtables full", "L0 full",      "compaction behind", "sync",
+    "other commits",  "flush behind", "compaction debt",
 };
 
 FIRN_INTERNAL void write_waits_init(write_waits *w) {

@@ -9,11 +9,13 @@
 #include "util/histogram.h"
 
 typedef enum write_wait {
-    WRITE_WAIT_MEMTABLES, /* all memtables are full, their flush is behind */
-    WRITE_WAIT_L0_STOP,   /* L0 is full */
-    WRITE_WAIT_DELAY,     /* slowed down because compaction is behind */
-    WRITE_WAIT_SYNC,      /* for the sync of a commit in front of one's own, or of one's group */
-    WRITE_WAIT_QUEUE,     /* for other commits */
+    WRITE_WAIT_MEMTABLES,   /* all memtables are full, their flush is behind */
+    WRITE_WAIT_L0_STOP,     /* L0 is full */
+    WRITE_WAIT_DELAY,       /* slowed down because compaction is behind */
+    WRITE_WAIT_SYNC,        /* for the sync of a commit in front of one's own, or of one's group */
+    WRITE_WAIT_QUEUE,       /* for other commits */
+    WRITE_WAIT_FLUSH_DELAY, /* slowed down because flushes are behind */
+    WRITE_WAIT_DEBT_DELAY,  /* slowed down because the levels below hold far too much */
     WRITE_WAIT_COUNT
 } write_wait;
 

@@ -104,6 +104,8 @@ typedef struct version_set_memory {
 } version_set_memory;
 FIRN_INTERNAL void version_set_get_memory(version_set *vs, uint64_t now_ns,
                                           version_set_memory *out);
+/* Bytes of sealed memtables, and of active ones; cheap enough to pace writers by. */
+FIRN_INTERNAL uint64_t version_set_sealed_bytes(version_set *vs, uint64_t *active);
 
 /* --- changing --- */
 

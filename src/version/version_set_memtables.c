@@ -211,6 +211,20 @@ FIRN_INTERNAL uint64_t version_set_log_pinned(version_set *vs) {
 
 /* --- what it all holds --- */
 
+FIRN_INTERNAL uint64_t version_set_sealed_bytes(version_set *vs, uint64_t *active) {
+    uint64_t sealed = 0;
+    *active = 0;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        const keyspace *k = vs->keyspaces[i];
+        *active += memtable_bytes(k->active.table);
+        for (uint32_t j = 0; j < k->sealed_count; j++)
+            sealed += memtable_bytes(k->sealed[j].table);
+    }
+    mutex_unlock(&vs->guard);
+    return sealed;
+}
+
 FIRN_INTERNAL void version_set_get_memory(version_set *vs, uint64_t now_ns,
                                           version_set_memory *out) {
     arena_pool_stats pool;

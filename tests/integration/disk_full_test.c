@@ -5,6 +5,8 @@
 
 #include "integration/fault_fixture.h"
 #include "lib/test.h"
+#include "platform/clock.h"
+#include "platform/thread.h"
 
 enum {
     FULL_WRITES = 1000, /* of 10 operations each */
@@ -181,6 +183,43 @@ TEST(disk_full, a_database_on_a_full_file_system_is_readable_and_opens_and_goes_
     }
 }
 
+/* With real threads and a real clock, and nobody who steps anything. */
+TEST(disk_full, background_work_tries_again_by_itself_when_there_is_space) {
+    fault_fixture f;
+    status st = STATUS_OK;
+    fault_fixture_init(&f, 9);
+    f.config.threads = 2;
+    f.config.clock = time_source_system();
+    fault_fixture_create(&f);
+    uint64_t capacity = full_used_bytes(&f) + 400000;
+    vfs_mem_set_capacity(f.disk, capacity);
+    for (unsigned refused = 0; refused < 200;) {
+        st = fault_fixture_try_write(&f, FULL_OPERATIONS, FIRN_NO);
+        refused += !status_is_ok(st);
+        if (!status_is_ok(st))
+            assert_int_equal(st.code, FIRN_NO_SPACE);
+    }
+    fault_fixture_check(&f);
+    vfs_mem_set_capacity(f.disk, capacity + (8u << 20));
+    /* The next try of a flush may be a moment away. */
+    uint64_t until = time_monotonic_ns(f.config.clock) + 20000000000u;
+    for (unsigned written = 0; written < 200;) {
+        st = fault_fixture_try_write(&f, FULL_OPERATIONS, FIRN_NO);
+        written += status_is_ok(st);
+        if (status_is_ok(st))
+            continue;
+        assert_int_equal(st.code, FIRN_NO_SPACE);
+        assert_true(time_monotonic_ns(f.config.clock) < until);
+        thread_sleep_ns(10000000);
+    }
+    ASSERT_OK(db_wait_idle(f.db));
+    fault_fixture_check(&f);
+    fault_fixture_close(&f);
+    fault_fixture_open(&f);
+    fault_fixture_check(&f);
+    fault_fixture_deinit(&f);
+}
+
 TEST(disk_full, disk_limit_bytes_refuses_writes_and_lets_deletes_and_compaction_make_room) {
     fault_fixture f;
     fault_fixture_init(&f, 5);
@@ -215,4 +254,5 @@ TEST_MAIN(RUN(disk_full, no_write_of_a_run_that_meets_a_full_disk_harms_the_data
           RUN(disk_full, none_of_the_first_writes_harms_the_database),
           RUN(disk_full,
               a_database_on_a_full_file_system_is_readable_and_opens_and_goes_on_with_space),
+          RUN(disk_full, background_work_tries_again_by_itself_when_there_is_space),
           RUN(disk_full, disk_limit_bytes_refuses_writes_and_lets_deletes_and_compaction_make_room))

@@ -60,7 +60,7 @@ static void check_shape(firn_db *db) {
         filled++;
         assert_true(l->bytes <= l->target_bytes * 6 / 5);
     }
-    assert_true(filled >= 4);
+    assert_true(filled >= 3); /* one whose only table was just moved down is empty */
     assert_int_equal(s.pending_compaction_bytes, 0);
 }
 

@@ -77,7 +77,7 @@ status job_flush(job_fixture *f, job_result *result) {
     flushed_memtable flushed;
     ASSERT_OK(version_set_seal(f->versions, 0));
     assert_true(version_set_take_flush(f->versions, &flushed.keyspace, &flushed.table));
-    status st = flush_job_run(&f->env, &flushed, result);
+    status st = flush_job_run(&f->env, &flushed, NULL, result);
     if (!status_is_ok(st))
         version_set_flush_failed(f->versions, flushed.keyspace, flushed.table);
     return st;
@@ -90,7 +90,7 @@ status job_compact(job_fixture *f, bool *found, job_result *result) {
     picker_view now = {.version = view->version, .options = &f->options};
     ASSERT_OK(picker_pick_manual(&now, &range, found, &plan));
     read_view_unref(view);
-    status st = *found ? compaction_job_run(&f->env, &plan, result) : STATUS_OK;
+    status st = *found ? compaction_job_run(&f->env, &plan, NULL, result) : STATUS_OK;
     compaction_plan_deinit(&plan);
     return st;
 }

@@ -190,6 +190,14 @@ TEST(picker, tiered_merges_runs_of_similar_size_above_the_next_older) {
                     "L0->L5: 9 8 + 2 3");
 }
 
+TEST(picker, tiered_moves_runs_that_share_no_key) {
+    expect_strategy(TREE_TIERED, "L0: 4:m-n:9 3:k-l:9 2:i-j:9 1:a-c:9", "L0->L6: 4 3 2 1 (move)");
+    expect_strategy(TREE_TIERED, "L0: 4:m-n:9 3:k-l:9 L5: 2:e-f:3 5:g-h:3 L6: 1:a-c:300",
+                    "L0->L5: 4 3 + 2 5 (move)");
+    expect_strategy(TREE_TIERED, "L0: 4:m-n:9 3:k-l:9 2:k-k:9 1:a-c:9", "L0->L6: 4 3 2 1");
+    expect_strategy(TREE_TIERED, "L0: 5:z-z:9 4:y-y:9 3:m-n:300 1:a-c:900", "L0->L0: 5 4");
+}
+
 TEST(picker, tiered_merges_everything_when_garbage_may_be_twice_the_data) {
     expect_strategy(TREE_TIERED, "L0: 4:a-z:10 3:a-z:50 2:a-z:140 L6: 1:a-z:100",
                     "L0->L6: 4 3 2 + 1");
@@ -254,7 +262,7 @@ TEST_MAIN(
     RUN(picker, sends_tables_full_of_deletes_down_early), RUN(picker, tiered_waits_for_enough_runs),
     RUN(picker, tiered_merges_runs_of_similar_size_above_the_next_older),
     RUN(picker, tiered_merges_everything_when_garbage_may_be_twice_the_data),
-    RUN(picker, tiered_bounds_the_number_of_runs),
+    RUN(picker, tiered_moves_runs_that_share_no_key), RUN(picker, tiered_bounds_the_number_of_runs),
     RUN(picker, tiered_leaves_busy_runs_and_their_place_alone),
     RUN(picker, fifo_drops_the_oldest_beyond_the_limit), RUN(picker, fifo_drops_what_is_too_old),
     RUN(picker, fifo_drops_deeper_levels_first), RUN(picker, fifo_merges_small_neighbours))
