@@ -206,9 +206,10 @@ static void table_cache_retire(table_cache *c, table *closed) {
 }
 
 FIRN_INTERNAL void table_slot_init(table_slot *slot) {
-    *slot = (table_slot){0};
     atomic_ptr_init(&slot->open, NULL);
     atomic_u32_init(&slot->recent, 0);
+    slot->owner = NULL;
+    slot->next = NULL;
 }
 
 FIRN_INTERNAL void table_slot_close(table_slot *slot) {
