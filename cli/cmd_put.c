@@ -1,4 +1,4 @@
-/* firn put, firn delete: single writes. */
+/* firn put, firn delete, firn delete-range: single writes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -136,4 +136,25 @@ int verb_delete(cli_call *call) {
     }
     firn_batch_free(batch);
     return cli_close(call, db, code);
+}
+
+int verb_delete_range(cli_call *call) {
+    buf from = {0}, to = {0};
+    firn_db *db = NULL;
+    firn_write_options options = put_write_options(call);
+    int code = put_typed(call, "key", call->positional[1], &from);
+    if (code == CLI_OK)
+        code = put_typed(call, "key", call->positional[2], &to);
+    if (code == CLI_OK)
+        code = cli_open(call, CLI_WRITE, &db);
+    if (code == CLI_OK) {
+        slice end = to.size ? buf_slice(&to) : slice_of("", 0);
+        firn_status removed = firn_delete_range(db, &options, buf_slice(&from), end);
+        if (removed != FIRN_OK)
+            code = cli_engine_error(call, removed);
+    }
+    code = cli_close(call, db, code);
+    buf_deinit(&from);
+    buf_deinit(&to);
+    return code;
 }

@@ -37,6 +37,11 @@ static const cli_option delete_options[] = {
     {"sync", NULL, "return only once the deletion is on stable storage", 's'},
     OPTION_END};
 
+static const cli_option delete_range_options[] = {
+    {"raw", NULL, "take the keys as they stand, backslashes too", 'r'},
+    {"sync", NULL, "return only once the deletion is on stable storage", 's'},
+    OPTION_END};
+
 static const cli_option scan_options[] = {OPTION_RANGE,
                                           {"limit", "N", "at most N entries", 'n'},
                                           {"reverse", NULL, "from the last key to the first", 'r'},
@@ -128,6 +133,16 @@ static const cli_verb verbs_table[] = {
      .engine_options = true,
      .in_shell = true,
      .run = verb_delete},
+    {.name = "delete-range",
+     .summary = "remove all keys between two",
+     .usage = "DB FROM TO",
+     .help = "FROM is removed, TO is not. One small write, however many keys there are.",
+     .options = delete_range_options,
+     .positional_min = 3,
+     .positional_max = 3,
+     .engine_options = true,
+     .in_shell = true,
+     .run = verb_delete_range},
     {.name = "scan",
      .summary = "list entries in key order",
      .usage = "DB [OPTIONS]",

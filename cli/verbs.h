@@ -8,6 +8,7 @@ int verb_put(cli_call *call);
 int verb_get(cli_call *call);
 int verb_explain(cli_call *call);
 int verb_delete(cli_call *call);
+int verb_delete_range(cli_call *call);
 int verb_scan(cli_call *call);
 int verb_import(cli_call *call);
 int verb_export(cli_call *call);

@@ -37,6 +37,8 @@ FIRN_API firn_status firn_batch_put_expiring(firn_batch *batch, firn_slice key, 
 FIRN_API firn_status firn_batch_delete(firn_batch *batch, firn_slice key);
 /* As firn_single_delete(), firn/db.h. */
 FIRN_API firn_status firn_batch_single_delete(firn_batch *batch, firn_slice key);
+/* As firn_delete_range(), firn/db.h; of what the batch itself puts, what stands before it. */
+FIRN_API firn_status firn_batch_delete_range(firn_batch *batch, firn_slice begin, firn_slice end);
 
 /* Empties the batch, keeping its memory for reuse. */
 FIRN_API void firn_batch_clear(firn_batch *batch);

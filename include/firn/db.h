@@ -55,15 +55,25 @@ FIRN_API uint64_t firn_now_ms(firn_db *db);
 /* Removes `key`. OK whether or not it was there. */
 FIRN_API firn_status firn_delete(firn_db *db, const firn_write_options *options, firn_slice key);
 
-/* Removes `key`, which was put exactly once since it was last deleted or created. To readers this
- * is firn_delete(); but as soon as a flush or compaction meets both, the put and this delete vanish
- * together, where an ordinary delete has to sink to the last level first. For queues and indexes.
+/* Removes `key`, which was put exactly once since it was created or last removed by this function
+ * or by firn_delete_range(). To readers this is firn_delete(); but as soon as a flush or compaction
+ * meets both, the put and this delete vanish together, where an ordinary delete has to sink to the
+ * last level first. For queues and indexes.
  *
- * A key that was put more than once since: it reads as deleted at first, and after some flush or
+ * A key that was put more than once since, or that firn_delete() removed in between (a value that
+ * expired does not count as removed): it reads as deleted at first, and after some flush or
  * compaction an older one of its values may read again, until firn_delete() removes the key for
  * good. Other keys are never affected. A key that was not there: as firn_delete(). */
 FIRN_API firn_status firn_single_delete(firn_db *db, const firn_write_options *options,
                                         firn_slice key);
+
+/* Removes every key in [begin, end): one small write, however many keys there are. `begin` unset is
+ * the empty key; `end` must be set. A range whose end is not behind its begin removes nothing.
+ * Reads and scans skip what is covered without reading it, and compactions give up whole tables of
+ * it unread. Costs nothing to databases that do not use it; with many thousand ranges at once in
+ * memory reads get slower: for single keys use firn_delete(). */
+FIRN_API firn_status firn_delete_range(firn_db *db, const firn_write_options *options,
+                                       firn_slice begin, firn_slice end);
 
 /* Applies all of `batch`, in order and atomically: after a crash all of it is there or none. The
  * batch is borrowed and unchanged; it may be written again. An empty batch is OK (and, with sync,

@@ -200,6 +200,31 @@ FIRN_API firn_status firn_single_delete(firn_db *db, const firn_write_options *o
     return api_delete(db, options, OP_SINGLE_DELETE, key);
 }
 
+static status api_delete_range(firn_db *db, firn_choice sync, slice begin, slice end) {
+    status st = STATUS_OK;
+    firn_batch batch;
+    batch_init(&batch);
+    TRY(batch_delete_range(&batch, KEYSPACE_DEFAULT_ID, begin, end));
+    batch_view view = batch_get_view(&batch);
+    TRY(db_write(db, &view, sync));
+    db_count_operation(db, OP_RANGE_DELETE);
+out:
+    batch_deinit(&batch);
+    return st;
+}
+
+FIRN_API firn_status firn_delete_range(firn_db *db, const firn_write_options *options,
+                                       firn_slice begin, firn_slice end) {
+    firn_status code = api_check(db, db);
+    if (code != FIRN_OK)
+        return code;
+    if (!api_slice_is_good(begin) || !api_slice_is_good(end))
+        return api_argument_error("firn_delete_range: a bound has a size and no data");
+    if (!end.data)
+        return api_argument_error("firn_delete_range: `end` is not set");
+    return api_delete_range(db, api_sync(options), api_slice(begin), end).code;
+}
+
 FIRN_API firn_status firn_write(firn_db *db, const firn_write_options *options,
                                 const firn_batch *batch) {
     firn_status code = api_check(db, batch);

@@ -57,6 +57,16 @@ FIRN_API firn_status firn_batch_single_delete(firn_batch *batch, firn_slice key)
     return batch_single_delete(batch, KEYSPACE_DEFAULT_ID, key).code;
 }
 
+FIRN_API firn_status firn_batch_delete_range(firn_batch *batch, firn_slice begin, firn_slice end) {
+    if (!batch_arguments_are_good(batch, begin, end))
+        return FIRN_INVALID_ARGUMENT;
+    if (!end.data) {
+        error_detail_set("firn_batch_delete_range: `end` is not set");
+        return FIRN_INVALID_ARGUMENT;
+    }
+    return batch_delete_range(batch, KEYSPACE_DEFAULT_ID, begin, end).code;
+}
+
 FIRN_API void firn_batch_clear(firn_batch *batch) {
     if (batch)
         batch_clear(batch);

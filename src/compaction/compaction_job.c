@@ -3,6 +3,7 @@
 #include "compaction/jobs.h"
 #include "compaction/level_iter.h"
 #include "compaction/output_cut.h"
+#include "compaction/range_gather.h"
 #include "iter/merging_iter.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
@@ -15,6 +16,8 @@ typedef struct compaction_context {
     table_output *output;
     bottom_cursor bottom;
     output_cut cut;
+    range_gather gathered; /* of the inputs */
+    range_drop ranges;
 } compaction_context;
 
 static bool compaction_is_cancelled(void *context) {
@@ -27,6 +30,31 @@ static bool compaction_is_bottom(void *context, user_key key) {
     return bottom_cursor_has_nothing_older(&c->bottom, key);
 }
 
+static bool compaction_is_range_bottom(void *context, user_key begin, user_key end) {
+    const compaction_context *c = context;
+    /* What stays in L0 has older tables of L0 below it. */
+    return c->plan->to_level > 0 &&
+           !version_overlaps_below(c->plan->version, c->plan->to_level + 1, begin, end);
+}
+
+static bool compaction_skips_table(void *context, const table_meta *meta) {
+    const compaction_context *c = context;
+    return range_drop_covers_table(&c->ranges, meta);
+}
+
+static status compaction_open_ranges(compaction_context *c, const snapshot_list *readers) {
+    status st = STATUS_OK;
+    const compaction_plan *plan = c->plan;
+    for (uint32_t level = 0; plan->version->has_range_tombstones && level < LEVEL_COUNT; level++)
+        TRY(range_gather_tables(&c->gathered, c->env->tables, plan->version->order,
+                                plan->inputs[level], plan->input_count[level]));
+    TRY(range_drop_init(&c->ranges, plan->version->order, &c->gathered.list, readers));
+    c->ranges.is_bottom = compaction_is_range_bottom;
+    c->ranges.context = c;
+out:
+    return st;
+}
+
 static bool compaction_should_cut(void *context, internal_key key) {
     compaction_context *c = context;
     uint64_t bytes =
@@ -36,13 +64,18 @@ static bool compaction_should_cut(void *context, internal_key key) {
 
 /* --- inputs --- */
 
-static status compaction_open_inputs(const job_env *env, const compaction_plan *plan, iter **out) {
+static status compaction_open_inputs(compaction_context *c, iter **out) {
     status st = STATUS_OK;
+    const compaction_plan *plan = c->plan;
     uint32_t count = 0, singles = plan->input_count[0];
-    level_iter_args args = {.tables = env->tables,
+    level_iter_args args = {.tables = c->env->tables,
                             .order = plan->version->order,
                             .version = plan->version,
                             .read = {.fill_cache = false, .read_ahead = true}};
+    if (c->ranges.fragments) {
+        args.skip = compaction_skips_table;
+        args.skip_context = c;
+    }
     iter **children = memory_new_zeroed(((size_t)singles + LEVEL_COUNT) * sizeof(iter *));
     *out = NULL;
     if (!children)
@@ -86,7 +119,8 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
     /* After the plan pinned its version: whoever reads later reads at these sequences or newer
      * ones. */
     TRY(snapshot_registry_list(env->snapshots, &readers));
-    TRY(compaction_open_inputs(env, plan, &in));
+    TRY(compaction_open_ranges(&context, &readers));
+    TRY(compaction_open_inputs(&context, &in));
     entry_writer writer = {.output = output,
                            .order = plan->version->order,
                            .vfs = env->vfs,
@@ -94,6 +128,7 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
                            .readers = &readers,
                            .file_bytes = UINT64_MAX, /* output_cut knows better */
                            .is_bottom = compaction_is_bottom,
+                           .ranges = &context.ranges,
                            .should_cut = compaction_should_cut,
                            .cancelled = compaction_is_cancelled,
                            .context = &context,
@@ -107,6 +142,8 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
     TRY(table_output_finish(output));
 out:
     iter_free(in);
+    range_drop_deinit(&context.ranges);
+    range_gather_deinit(&context.gathered);
     snapshot_list_deinit(&readers);
     return st;
 }

@@ -53,18 +53,20 @@ FIRN_INTERNAL drop_verdict drop_rules_judge(drop_rules *r, const drop_version *v
         return verdict;
     bool hidden = stratum == r->last_stratum;
     r->last_stratum = stratum;
+    if (v->kind == OP_SINGLE_DELETE) {
+        /* Hidden or not: the version that hides it may itself vanish with its single-delete, and
+         * what this one is for would come to light. */
+        verdict = drop_rules_judge_delete(stratum, bottom, DROP_HOLD);
+        if (verdict == DROP_HOLD)
+            r->held_stratum = stratum;
+        return verdict;
+    }
     if (hidden)
         return DROP_AWAY;
     if (LIKELY(v->kind == OP_PUT))
         return DROP_KEEP;
     if (v->kind == OP_DELETE)
         return drop_rules_judge_delete(stratum, bottom, DROP_KEEP);
-    if (v->kind == OP_SINGLE_DELETE) {
-        verdict = drop_rules_judge_delete(stratum, bottom, DROP_HOLD);
-        if (verdict == DROP_HOLD)
-            r->held_stratum = stratum;
-        return verdict;
-    }
     return drop_rules_has_expired(r, stratum, v->expiry_ms)
                ? drop_rules_judge_delete(stratum, bottom, DROP_TO_DELETE)
                : DROP_KEEP;

@@ -12,7 +12,8 @@
  * written as one, and rules 1 and 2 hold for it.
  *  5. A single-delete waits for the next older version. A put of its stratum goes with it, for no
  * older one is promised to exist; a delete of its stratum takes its place; another single-delete
- * of its stratum is dropped. Otherwise it stays.
+ * of its stratum is dropped. Otherwise it stays, also where rule 1 would drop it: what hides it
+ * may vanish by this rule and uncover the put it is for.
  *
  * Threads: pure; one object per job. */
 #ifndef FIRN_COMPACTION_DROP_RULES_H

@@ -107,8 +107,11 @@ static status entry_cursor_enter_key(entry_cursor *c, internal_key key) {
     /* Versions of one key never stand in two tables of a level: reads look into one only. */
     bool cut = w->should_cut && w->should_cut(w->context, key);
     if (table_output_is_open(w->output) &&
-        (cut || table_builder_file_bytes(w->output->builder) >= w->file_bytes))
+        (cut || table_builder_file_bytes(w->output->builder) >= w->file_bytes)) {
+        if (w->ranges)
+            TRY(range_drop_write(w->ranges, w->output, buf_slice(&c->user_key)));
         TRY(table_output_cut(w->output));
+    }
 out:
     return st;
 }
@@ -143,6 +146,11 @@ static status entry_cursor_take(entry_cursor *c, const iter *in) {
         version.expiry_ms = expiry_of_version(version.kind, iter_value(in));
     c->writer->entries_read++;
     TRY(entry_cursor_enter_key(c, key));
+    if (UNLIKELY(c->writer->ranges != NULL) &&
+        range_drop_covers(c->writer->ranges, internal_key_user(key), version.sequence)) {
+        c->writer->entries_dropped++;
+        goto out;
+    }
     drop_verdict verdict = drop_rules_judge(&c->rules, &version, &c->bottom, &held);
     if (UNLIKELY(held == DROP_HELD_WRITE))
         TRY(entry_cursor_write_held(c));
@@ -193,6 +201,8 @@ FIRN_INTERNAL status entry_writer_run(entry_writer *w, iter *in) {
     }
     TRY(in->st);
     TRY(entry_cursor_write_held(&c));
+    if (w->ranges)
+        TRY(range_drop_write(w->ranges, w->output, SLICE_UNSET));
 out:
     buf_deinit(&c.user_key);
     buf_deinit(&c.deleted);

@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "compaction/drop_rules.h"
+#include "compaction/range_drop.h"
 #include "compaction/table_output.h"
 #include "iter/iter.h"
 #include "util/rate_limiter.h"
@@ -30,6 +31,8 @@ typedef struct entry_writer {
     rate_limiter *limiter;    /* may be NULL */
     rate_class class;         /* for the limiter */
     atomic_u64 *entries_done; /* counted up now and then for others to see; may be NULL */
+
+    range_drop *ranges; /* NULL: there are no range tombstones */
 
     uint64_t entries_read, entries_dropped; /* results */
 } entry_writer;

@@ -19,6 +19,13 @@ static bool flush_is_bottom(void *context, user_key key) {
     return c->is_oldest && bottom_cursor_has_nothing_older(&c->bottom, key);
 }
 
+static bool flush_is_range_bottom(void *context, user_key begin, user_key end) {
+    (void)context;
+    (void)begin;
+    (void)end;
+    return false;
+}
+
 static bool flush_is_cancelled(void *context) {
     const flush_context *c = context;
     return c->env->cancelled(c->env->context);
@@ -30,7 +37,12 @@ static status flush_write_table(flush_context *context, const flushed_memtable *
     const job_env *env = context->env;
     iter *in = NULL;
     snapshot_list readers = {0};
+    range_list list = {0};
+    range_drop ranges = {0};
     TRY(snapshot_registry_list(env->snapshots, &readers));
+    memtable_list_ranges(flushed->table, &list);
+    TRY(range_drop_init(&ranges, output->args.order, &list, &readers));
+    ranges.is_bottom = flush_is_range_bottom;
     TRY(memtable_iter_new(flushed->table, &in));
     entry_writer writer = {.output = output,
                            .order = output->args.order,
@@ -39,6 +51,7 @@ static status flush_write_table(flush_context *context, const flushed_memtable *
                            .readers = &readers,
                            .file_bytes = UINT64_MAX,
                            .is_bottom = flush_is_bottom,
+                           .ranges = &ranges,
                            .cancelled = flush_is_cancelled,
                            .context = context,
                            .limiter = env->limiter,
@@ -51,6 +64,8 @@ static status flush_write_table(flush_context *context, const flushed_memtable *
     TRY(table_output_finish(output));
 out:
     iter_free(in);
+    range_drop_deinit(&ranges);
+    range_list_deinit(&list);
     snapshot_list_deinit(&readers);
     return st;
 }

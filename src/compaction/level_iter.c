@@ -27,6 +27,15 @@ static bool level_iter_publish(level_iter *it) {
     return true;
 }
 
+/* Whether nothing of a table is wanted, or the mask hides all of it: then it is not opened. */
+static bool level_iter_skips(const level_iter_args *args, const table_meta *meta) {
+    if (UNLIKELY(args->skip != NULL) && args->skip(args->skip_context, meta))
+        return true;
+    return UNLIKELY(args->mask != NULL) &&
+           range_fragments_cover_all(args->mask, internal_key_user(meta->smallest),
+                                     internal_key_user(meta->largest)) > meta->max_sequence;
+}
+
 /* Makes table `position` the one in use. False: it cannot be opened and the iterator has ended with
  * the reason. */
 static bool level_iter_open(level_iter *it, size_t position) {
@@ -54,6 +63,8 @@ static bool level_iter_open(level_iter *it, size_t position) {
 /* To the first entry of the first table from `position` on that has one. */
 static void level_iter_first_from(level_iter *it, size_t position) {
     for (; position < it->count; position++) {
+        if (level_iter_skips(&it->args, it->metas[position]))
+            continue;
         if (!level_iter_open(it, position))
             return;
         iter_seek_first(&it->current.base);
@@ -67,6 +78,8 @@ static void level_iter_first_from(level_iter *it, size_t position) {
 static void level_iter_last_before(level_iter *it, size_t end) {
     while (end > 0) {
         end--;
+        if (level_iter_skips(&it->args, it->metas[end]))
+            continue;
         if (!level_iter_open(it, end))
             return;
         iter_seek_last(&it->current.base);
@@ -103,6 +116,10 @@ static void level_iter_seek(iter *base, internal_key target) {
     size_t position = level_iter_find(it, target);
     if (position >= it->count) {
         iter_set_end(base, STATUS_OK);
+        return;
+    }
+    if (level_iter_skips(&it->args, it->metas[position])) {
+        level_iter_first_from(it, position + 1);
         return;
     }
     if (!level_iter_open(it, position))
@@ -207,7 +224,14 @@ FIRN_INTERNAL status level_iter_new_sorted(const level_iter_args *args, table_me
     it->owned = true;
     version_ref(args->version);
     *out = &it->base;
-    return STATUS_OK;
+    if (LIKELY(!args->mask))
+        return STATUS_OK;
+    seqno newest = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (metas[i]->max_sequence > newest && !level_iter_skips(args, metas[i]))
+            newest = metas[i]->max_sequence;
+    }
+    return mask_iter_new(&it->base, args->mask, newest, out);
 }
 
 FIRN_INTERNAL status level_iter_new_table(const level_iter_args *args, table_meta *meta,
@@ -215,8 +239,14 @@ FIRN_INTERNAL status level_iter_new_table(const level_iter_args *args, table_met
     status st = STATUS_OK;
     table *t = NULL;
     *out = NULL;
+    if (level_iter_skips(args, meta))
+        return iter_new_empty(STATUS_OK, out);
     TRY(table_cache_get(args->tables, &meta->where, &meta->open, args->order, &t));
     TRY(table_iter_new(t, &args->read, out));
+    if (UNLIKELY(args->mask != NULL)) {
+        iter *bare = *out;
+        st = mask_iter_new(bare, args->mask, meta->max_sequence, out);
+    }
 out:
     table_unref(t);
     return st;

@@ -9,7 +9,7 @@
 #ifndef FIRN_COMPACTION_LEVEL_ITER_H
 #define FIRN_COMPACTION_LEVEL_ITER_H
 
-#include "iter/iter.h"
+#include "iter/mask_iter.h"
 #include "table/table_cache.h"
 #include "table/table_iter.h"
 #include "version/version.h"
@@ -19,6 +19,10 @@ typedef struct level_iter_args {
     key_order order;
     version *version; /* kept alive for the iterator's life */
     table_read_args read;
+    const range_fragments *mask; /* NULL: none; see iter/mask_iter.h. Kept */
+    /* NULL, or whether nothing of a table is wanted: then it is not even opened. */
+    bool (*skip)(void *context, const table_meta *meta);
+    void *skip_context;
 } level_iter_args;
 
 typedef struct level_iter {

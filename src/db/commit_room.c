@@ -146,7 +146,7 @@ FIRN_INTERNAL bool commit_only_deletes(const batch_view *batch) {
     slice ops = batch->ops;
     batch_op op;
     while (batch_op_decode(&ops, &op)) {
-        if (!op_kind_is_delete(op.kind))
+        if (!op_kind_is_delete(op.kind) && op.kind != OP_RANGE_DELETE)
             return false;
     }
     return true;

@@ -8,6 +8,7 @@
  * moved itself. Backward that holds for all but the run's first entry, of which a newer version may
  * stand in the run before. */
 #include "db/db_internal.h"
+#include "db/masked_tree.h"
 #include "db/read_tree.h"
 #include "format/expiry.h"
 #include "platform/error_detail.h"
@@ -36,7 +37,8 @@ struct firn_iter {
     seqno sequence;
     uint64_t clock_ms; /* what has expired by then is not shown */
     read_tree tree;
-    iter *merged; /* the tree's; NULL: a refresh failed */
+    masked_tree masked; /* instead, when the view has range deletes */
+    iter *merged;       /* of one of them; NULL: a refresh failed */
 
     status st;
     iter_entry copy; /* in key and value */
@@ -66,6 +68,11 @@ static status cursor_pin_view(firn_iter *it) {
                                 : atomic_u64_load(&it->db->visible, memory_order_acquire);
     it->clock_ms = it->snapshot ? it->snapshot->created_ms : time_wall_ms(it->db->config.clock);
     read_tree_args args = {.view = it->view, .tables = it->db->tables, .read = it->read};
+    if (UNLIKELY(masked_tree_is_needed(it->view))) {
+        st = masked_tree_attach(&it->masked, &args, it->sequence);
+        it->merged = it->masked.merged;
+        return st;
+    }
     st = read_tree_attach(&it->tree, &args);
     it->merged = it->tree.merged;
     return st;
@@ -126,6 +133,7 @@ static void cursor_count(firn_iter *it) {
 static void cursor_unpin_view(firn_iter *it) {
     cursor_end(it, STATUS_OK);
     read_tree_detach(&it->tree);
+    masked_tree_detach(&it->masked);
     it->merged = NULL;
     read_view_unref(it->view);
     it->view = NULL;

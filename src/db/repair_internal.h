@@ -123,9 +123,16 @@ FIRN_INTERNAL NODISCARD status repair_place_tables(repair *r);
 /* --- repair_merge.c --- */
 FIRN_INTERNAL void repair_start_output(repair *r, const repair_keyspace *k, uint32_t level,
                                        table_output *output);
-/* Writes the newest version of every key of `in` to tables of at most about `file_bytes`. */
-FIRN_INTERNAL NODISCARD status repair_write_sorted(repair *r, iter *in, key_order order,
-                                                   uint64_t file_bytes, table_output *output);
+/* Writes the newest version of every key of `in`, and the range deletes that belong to them, to
+ * tables of at most about `file_bytes`. */
+typedef struct repair_source {
+    iter *in;
+    const range_list *ranges;
+    key_order order;
+    uint64_t file_bytes;
+} repair_source;
+FIRN_INTERNAL NODISCARD status repair_write_sorted(repair *r, const repair_source *source,
+                                                   table_output *output);
 /* Adds what was written to the tables of the result. */
 FIRN_INTERNAL NODISCARD status repair_take_output(repair *r, const table_output *output,
                                                   uint32_t level, uint32_t group);

@@ -20,6 +20,7 @@ typedef struct repair_log {
 static status repair_log_flush(repair_log *l, uint32_t at) {
     status st = STATUS_OK;
     iter *in = NULL;
+    range_list ranges = {0};
     table_output output;
     const repair_keyspace *k = repair_find_keyspace(l->r, l->ids[at]);
     CHECK(k != NULL);
@@ -27,7 +28,8 @@ static status repair_log_flush(repair_log *l, uint32_t at) {
         return STATUS_OK;
     repair_start_output(l->r, k, 0, &output);
     TRY(memtable_iter_new(l->active[at], &in));
-    TRY(repair_write_sorted(l->r, in, k->order, UINT64_MAX, &output));
+    memtable_list_ranges(l->active[at], &ranges);
+    TRY(repair_write_sorted(l->r, &(repair_source){in, &ranges, k->order, UINT64_MAX}, &output));
     TRY(repair_take_output(l->r, &output, 0, UINT32_MAX));
     iter_free(in);
     in = NULL;
@@ -35,6 +37,7 @@ static status repair_log_flush(repair_log *l, uint32_t at) {
     l->active[at] = NULL;
 out:
     iter_free(in);
+    range_list_deinit(&ranges);
     table_output_deinit(&output);
     return st;
 }

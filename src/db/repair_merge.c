@@ -16,7 +16,8 @@ typedef struct repair_iter {
     size_t count;
     iter **heap; /* those with entries left, least key first */
     size_t heap_count;
-    buf shown; /* the entry shown last: its copies in other tables are skipped */
+    buf shown;         /* the entry shown last: its copies in other tables are skipped */
+    range_list ranges; /* of all children; keys lie in their tables */
 } repair_iter;
 
 static bool repair_iter_less(const repair_iter *m, const iter *a, const iter *b) {
@@ -95,6 +96,7 @@ static void repair_iter_release(iter *base) {
     memory_free(m->children);
     memory_free(m->heap);
     buf_deinit(&m->shown);
+    range_list_deinit(&m->ranges);
     memory_free(m);
 }
 
@@ -132,6 +134,7 @@ static status repair_iter_add(repair *r, repair_iter *m, const table_meta *meta)
     TRY(table_open(&args, &t));
     TRY(table_iter_new(t, &read, &m->children[m->count]));
     m->count++;
+    range_fragments_list(table_ranges(t), &m->ranges);
 out:
     table_unref(t);
     return st;
@@ -149,22 +152,37 @@ static bool repair_never_bottom(void *context, user_key key) {
     return false;
 }
 
-FIRN_INTERNAL status repair_write_sorted(repair *r, iter *in, key_order order, uint64_t file_bytes,
+static bool repair_never_range_bottom(void *context, user_key begin, user_key end) {
+    (void)context;
+    (void)begin;
+    (void)end;
+    return false;
+}
+
+FIRN_INTERNAL status repair_write_sorted(repair *r, const repair_source *source,
                                          table_output *output) {
+    status st = STATUS_OK;
+    range_drop ranges = {0};
     /* One reader who sees everything, at no time: of each key the newest version stays, and nothing
      * expires here. */
     seqno everything[] = {SEQNO_MAX};
     const snapshot_list readers = {.sequences = everything, .count = 1};
     entry_writer writer = {.output = output,
-                           .order = order,
+                           .order = source->order,
                            .vfs = r->config->vfs,
                            .directory = r->directory,
                            .readers = &readers,
-                           .file_bytes = file_bytes,
+                           .file_bytes = source->file_bytes,
+                           .ranges = &ranges,
                            .is_bottom = repair_never_bottom,
                            .cancelled = repair_never};
-    status st = entry_writer_run(&writer, in);
-    return status_is_ok(st) ? table_output_finish(output) : st;
+    TRY(range_drop_init(&ranges, source->order, source->ranges, &readers));
+    ranges.is_bottom = repair_never_range_bottom;
+    TRY(entry_writer_run(&writer, source->in));
+    TRY(table_output_finish(output));
+out:
+    range_drop_deinit(&ranges);
+    return st;
 }
 
 FIRN_INTERNAL void repair_start_output(repair *r, const repair_keyspace *k, uint32_t level,
@@ -206,7 +224,8 @@ FIRN_INTERNAL status repair_merge_group(repair *r, const repair_keyspace *k, uin
         if (r->tables[i].group == group && r->tables[i].fate == REPAIR_KEEP)
             TRY(repair_iter_add(r, in, r->tables[i].meta));
     }
-    TRY(repair_write_sorted(r, &in->base, k->order, r->config->tree.file_bytes, &output));
+    repair_source source = {&in->base, &in->ranges, k->order, r->config->tree.file_bytes};
+    TRY(repair_write_sorted(r, &source, &output));
     TRY(repair_take_output(r, &output, LEVEL_COUNT, group));
     for (size_t i = 0; i < count; i++) {
         if (r->tables[i].group == group && r->tables[i].fate == REPAIR_KEEP)

@@ -228,28 +228,24 @@ out:
 /* --- tables --- */
 
 /* A description from the file itself, when no manifest has one. */
-static status repair_describe_table(const table *t, const repair_keyspace *k, uint64_t number,
-                                    iter *it, table_meta **out) {
+static status repair_describe_table(table *t, const repair_keyspace *k, uint64_t number,
+                                    table_meta **out) {
     status st = STATUS_OK;
-    buf smallest = {0};
-    const table_properties *p = table_get_properties(t);
+    buf smallest = {0}, largest = {0};
     *out = NULL;
-    iter_seek_first(it);
-    if (!iter_valid(it)) {
-        st = status_is_ok(it->st) ? error_status(FIRN_CORRUPTION, "the table is empty") : it->st;
+    TRY(table_read_bounds(t, &smallest, &largest));
+    if (smallest.size == 0) {
+        st = error_status(FIRN_CORRUPTION, "the table is empty");
         goto out;
     }
-    buf_append_slice(&smallest, iter_key(it).s);
-    TRY(buf_status(&smallest));
-    iter_seek_last(it);
-    TRY(it->st);
-    table_summary summary = {.properties = *p,
+    table_summary summary = {.properties = *table_get_properties(t),
                              .smallest = {buf_slice(&smallest)},
-                             .largest = iter_key(it)};
+                             .largest = {buf_slice(&largest)}};
     table_meta fields = table_meta_from_summary(&summary, number, k->id);
     TRY(table_meta_new(&fields, out));
 out:
     buf_deinit(&smallest);
+    buf_deinit(&largest);
     return st;
 }
 
@@ -258,9 +254,7 @@ static status repair_check_whole(repair *r, const repair_table *t, const char *p
                                  table_meta **described) {
     status st = STATUS_OK;
     table *opened = NULL;
-    iter *it = NULL;
     repair_keyspace *k = t->meta ? repair_find_keyspace(r, t->meta->keyspace) : NULL;
-    table_read_args read = {.fill_cache = false};
     table_open_args args = {.vfs = r->config->vfs,
                             .path = path,
                             .order = k ? k->order : r->config->order,
@@ -282,10 +276,8 @@ static status repair_check_whole(repair *r, const repair_table *t, const char *p
         goto out;
     }
     k->order = args.order;
-    TRY(table_iter_new(opened, &read, &it));
-    TRY(repair_describe_table(opened, k, t->number, it, described));
+    TRY(repair_describe_table(opened, k, t->number, described));
 out:
-    iter_free(it);
     table_unref(opened);
     return st;
 }

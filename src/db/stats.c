@@ -126,7 +126,9 @@ static void stats_fill_background(firn_db *db, firn_stats *s) {
 }
 
 FIRN_INTERNAL void db_count_operation(firn_db *db, op_kind kind) {
-    counters_add(&db->counters, op_kind_is_delete(kind) ? COUNT_DELETES : COUNT_PUTS, 1);
+    counters_add(&db->counters,
+                 op_kind_is_delete(kind) || kind == OP_RANGE_DELETE ? COUNT_DELETES : COUNT_PUTS,
+                 1);
 }
 
 FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out) {

@@ -191,6 +191,18 @@ FIRN_INTERNAL status batch_single_delete(firn_batch *b, uint32_t keyspace, slice
     return batch_add_delete(b, OP_SINGLE_DELETE, keyspace, key);
 }
 
+FIRN_INTERNAL status batch_delete_range(firn_batch *b, uint32_t keyspace, slice begin, slice end) {
+    status st = STATUS_OK;
+    slice none = slice_of("", 0);
+    batch_op op = {OP_RANGE_DELETE, keyspace, user_key_of(begin), end};
+    TRY(batch_check_limits(begin, none));
+    TRY(batch_check_limits(end, none)); /* a key, too */
+    TRY(batch_append(b, &op, none, 0));
+    b->user_bytes += begin.size + end.size;
+out:
+    return st;
+}
+
 FIRN_INTERNAL batch_view batch_get_view(const firn_batch *b) {
     return (batch_view){
         .ops = buf_slice(&b->ops),
@@ -211,6 +223,8 @@ static bool batch_value_is_valid(op_kind kind, slice value) {
         return value.size == 0;
     case OP_PUT:
         return value.size < LARGE_VALUE_BYTES;
+    case OP_RANGE_DELETE:
+        return value.size <= KEY_BYTES_MAX;
     case OP_PUT_EXPIRY:
         return value.size >= EXPIRY_BYTES && value.size < LARGE_VALUE_BYTES;
     case OP_PUT_LARGE:

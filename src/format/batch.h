@@ -65,6 +65,10 @@ FIRN_INTERNAL NODISCARD status batch_put_expiring(firn_batch *b, uint32_t keyspa
 FIRN_INTERNAL NODISCARD status batch_delete(firn_batch *b, uint32_t keyspace, slice key);
 /* For a key that was put once since it was last deleted; see firn_single_delete(). */
 FIRN_INTERNAL NODISCARD status batch_single_delete(firn_batch *b, uint32_t keyspace, slice key);
+/* Deletes all keys in [begin, end); nothing, where `end` is not behind `begin` in the keyspace's
+ * order, which a batch does not know. */
+FIRN_INTERNAL NODISCARD status batch_delete_range(firn_batch *b, uint32_t keyspace, slice begin,
+                                                  slice end);
 FIRN_INTERNAL batch_view batch_get_view(const firn_batch *b);
 
 /* For single operations without a heap: bytes an operation takes, and its encoding. The value must

@@ -27,7 +27,7 @@ static inline bool expiry_is_past(uint64_t expiry_ms, uint64_t now_ms) {
 }
 /* Whether the version, of whatever kind, shows no value at that time. */
 static inline bool expiry_hides_version(op_kind kind, slice value, uint64_t now_ms) {
-    return kind != OP_PUT && (kind == OP_DELETE || kind == OP_SINGLE_DELETE ||
+    return kind != OP_PUT && (op_kind_is_delete(kind) || kind == OP_RANGE_DELETE ||
                               expiry_is_past(expiry_of_version(kind, value), now_ms));
 }
 /* What the user gave, without what is stored in front of it. */

@@ -40,13 +40,13 @@ typedef enum op_kind {
 
 /* Whether this build reads and writes operations of that kind. */
 static inline bool op_kind_is_supported(uint8_t kind) {
-    return kind <= OP_PUT_LARGE && kind != OP_MERGE && kind != OP_RANGE_DELETE;
+    return kind <= OP_PUT_LARGE && kind != OP_MERGE;
 }
 /* Whether it has been there from the first format on; tables with others have a newer one. */
 static inline bool op_kind_is_first_format(uint8_t kind) {
     return kind == OP_DELETE || kind == OP_PUT || kind == OP_PUT_LARGE;
 }
-/* Kinds that hide a key without a value of their own. */
+/* Kinds that hide one key without a value of their own. */
 static inline bool op_kind_is_delete(op_kind kind) {
     return kind == OP_DELETE || kind == OP_SINGLE_DELETE;
 }
@@ -75,6 +75,10 @@ static inline seqno internal_key_sequence(internal_key key) {
 }
 static inline op_kind internal_key_kind(internal_key key) {
     return (op_kind)(internal_key_trailer(key) & 0xff);
+}
+/* The largest key of a table whose last range tombstone ends there: no version has that trailer. */
+static inline bool internal_key_is_range_end(internal_key key) {
+    return internal_key_trailer(key) == key_trailer_pack(SEQNO_MAX, OP_SEEK);
 }
 /* Appends the internal key to `out`. */
 FIRN_INTERNAL void internal_key_append(buf *out, user_key key, seqno sequence, op_kind kind);

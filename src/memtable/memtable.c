@@ -4,6 +4,7 @@
 #include "format/large_ref.h"
 #include "memtable/key_index.h"
 #include "memtable/memtable_internal.h"
+#include "memtable/range_set.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 #include "util/arena.h"
@@ -14,6 +15,7 @@
 struct memtable {
     leaf_list list;
     key_index index;
+    range_set ranges;
     arena *arena;     /* set at birth; owned */
     atomic_u32 state; /* memtable_state; stored by the owner only */
     /* Written by every writer, so apart from what readers load. */
@@ -51,6 +53,7 @@ static status memtable_new_in(key_order order, uint64_t capacity_bytes, arena *n
     atomic_u32_init(&m->state, MEMTABLE_ACTIVE);
     leaf_list_init(&m->list, order, m->arena);
     key_index_init(&m->index, capacity_bytes, m->arena);
+    range_set_init(&m->ranges, order, m->arena);
     atomic_u64_init(&m->first_sequence, UINT64_MAX);
     atomic_u32_init(&m->refs, 1);
     *out = m;
@@ -104,6 +107,7 @@ FIRN_INTERNAL void memtable_unref(memtable *m) {
     if (before > 1)
         return;
     key_index_deinit(&m->index);
+    range_set_deinit(&m->ranges);
     arena_free(m->arena);
     memory_free(m);
 }
@@ -141,6 +145,16 @@ static memtable_entry *memtable_entry_new(memtable *m, user_key key, uint64_t tr
     return entry;
 }
 
+static status memtable_add_range(memtable *m, const range_tombstone *t) {
+    status st = range_set_add(&m->ranges, t);
+    if (!status_is_ok(st))
+        return st;
+    memtable_note_sequence(m, t->sequence);
+    /* relaxed: a statistic, as below. */
+    (void)atomic_u64_add(&m->entries, 1, memory_order_relaxed);
+    return STATUS_OK;
+}
+
 FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
                                   slice value) {
     DCHECK(memtable_get_state(m) == MEMTABLE_ACTIVE);
@@ -152,6 +166,8 @@ FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, use
         return error_status(FIRN_CORRUPTION,
                             "the operation with sequence %llu holds no valid large-value reference",
                             (unsigned long long)sequence);
+    if (UNLIKELY(kind == OP_RANGE_DELETE))
+        return memtable_add_range(m, &(range_tombstone){key, user_key_of(value), sequence});
     uint64_t hash = hash64(key.s.data, key.s.size);
     key_index_prefetch(&m->index, hash);
     memtable_entry *entry = memtable_entry_new(m, key, key_trailer_pack(sequence, kind), value);
@@ -178,8 +194,7 @@ static const memtable_entry *memtable_seek(const memtable *m, internal_key seek)
     return NULL;
 }
 
-FIRN_INTERNAL void memtable_get_hashed(const memtable *m, internal_key seek, uint64_t hash,
-                                       lookup *out) {
+static void memtable_get_point(const memtable *m, internal_key seek, uint64_t hash, lookup *out) {
     const memtable_entry *entry;
     *out = (lookup){0};
     DCHECK(hash == hash64(seek.s.data, seek.s.size - KEY_TRAILER_BYTES));
@@ -192,6 +207,24 @@ FIRN_INTERNAL void memtable_get_hashed(const memtable *m, internal_key seek, uin
     out->kind = (op_kind)(trailer & 0xff);
     out->sequence = trailer >> 8;
     out->value = memtable_entry_value(entry);
+}
+
+FIRN_INTERNAL void memtable_get_hashed(const memtable *m, internal_key seek, uint64_t hash,
+                                       lookup *out) {
+    memtable_get_point(m, seek, hash, out);
+    if (LIKELY(range_set_is_empty(&m->ranges)))
+        return;
+    seqno cover = range_set_cover(&m->ranges, internal_key_user(seek), internal_key_sequence(seek));
+    if (cover > out->sequence)
+        *out = (lookup){.found = true, .kind = OP_RANGE_DELETE, .sequence = cover};
+}
+
+FIRN_INTERNAL bool memtable_has_ranges(const memtable *m) {
+    return !range_set_is_empty(&m->ranges);
+}
+
+FIRN_INTERNAL void memtable_list_ranges(const memtable *m, range_list *out) {
+    range_set_list(&m->ranges, out);
 }
 
 FIRN_INTERNAL void memtable_get(const memtable *m, internal_key seek, lookup *out) {

@@ -15,6 +15,7 @@
 
 #include "format/key.h"
 #include "format/lookup.h"
+#include "format/range_tombstone.h"
 #include "iter/iter.h"
 #include "util/arena.h"
 
@@ -46,15 +47,21 @@ FIRN_INTERNAL void memtable_unref(memtable *m); /* NULL is fine */
 /* Whether anybody but the caller holds a reference. */
 FIRN_INTERNAL bool memtable_is_shared(const memtable *m);
 
-/* Copies key and value. NO_MEMORY leaves the memtable as it was. */
+/* Copies key and value; for OP_RANGE_DELETE they are the range's begin and end. NO_MEMORY leaves
+ * the memtable as it was. */
 FIRN_INTERNAL NODISCARD status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
                                             slice value);
-/* The newest version of the key with a sequence <= the seek key's. out->value points into the
- * memtable; no pin. */
+/* The newest version of the key with a sequence <= the seek key's; OP_RANGE_DELETE, without a
+ * value, when a range delete is newer than all of them. out->value points into the memtable; no
+ * pin. */
 FIRN_INTERNAL void memtable_get(const memtable *m, internal_key seek, lookup *out);
 /* The same with the hash64() of the user key, which tables ask for too. */
 FIRN_INTERNAL void memtable_get_hashed(const memtable *m, internal_key seek, uint64_t hash,
                                        lookup *out);
+/* Its range deletes, which memtable_get() knows of and iterators do not show. Keys live as long as
+ * the memtable. */
+FIRN_INTERNAL bool memtable_has_ranges(const memtable *m);
+FIRN_INTERNAL void memtable_list_ranges(const memtable *m, range_list *out);
 /* Keeps a reference for the iterator's life. Entries added later may or may not appear. */
 FIRN_INTERNAL NODISCARD status memtable_iter_new(memtable *m, iter **out);
 

@@ -126,6 +126,25 @@ out:
     return st;
 }
 
+static status table_open_ranges(table *t) {
+    status st = STATUS_OK;
+    range_list list = {0};
+    block_handle handle = t->meta.range_tombstones;
+    if (handle.bytes != 0) {
+        TRY(block_load(&t->source, handle, &t->range_block));
+        TRY(range_block_decode(&t->range_block->view, table_place(t, handle.offset), t->order,
+                               &list));
+        TRY(range_fragments_build(t->order, list.items, list.count,
+                                  &(range_select){.at = SEQNO_MAX}, &t->ranges));
+    }
+    if (list.count != t->properties.range_tombstones)
+        st = error_corruption_at(t->file->path, handle.offset,
+                                 "the properties say another number of range tombstones");
+out:
+    range_list_deinit(&list);
+    return st;
+}
+
 static status table_open_index(table *t) {
     status st = STATUS_OK;
     table_block *b = NULL;
@@ -144,6 +163,8 @@ static void table_free(table *t) {
     table_index_deinit(&t->index);
     memory_free(t->filter_memory);
     table_unmap_file(t);
+    memory_free(t->ranges);
+    block_free(t->range_block);
     vfs_close(t->file);
     memory_free(t);
 }
@@ -159,15 +180,10 @@ FIRN_INTERNAL status table_open(const table_open_args *args, table **out) {
     atomic_u32_init(&t->references, 1);
     TRY(table_open_file(t, args));
     TRY(table_read_meta(&t->source, t->footer.meta_index, &t->meta));
-    if (t->meta.range_tombstones.bytes) {
-        st = error_status(FIRN_NOT_SUPPORTED,
-                          "%s: the table holds range tombstones, which this build does not read",
-                          args->path);
-        goto out;
-    }
     TRY(table_open_properties(t));
     TRY(table_open_index(t));
     TRY(table_open_filter(t));
+    TRY(table_open_ranges(t));
     t->verifies_reads = args->verifies_reads;
     if (args->is_mapped)
         table_map_file(t);
@@ -199,7 +215,8 @@ FIRN_INTERNAL const table_properties *table_get_properties(const table *t) {
 }
 
 FIRN_INTERNAL uint64_t table_memory_bytes(const table *t) {
-    return sizeof *t + table_index_memory_bytes(&t->index) + t->filter_memory_bytes;
+    return sizeof *t + table_index_memory_bytes(&t->index) + t->filter_memory_bytes +
+           (t->ranges ? t->ranges->bytes + t->range_block->raw_bytes : 0);
 }
 
 /* Whether the key sought may begin the block after `position` although the separator of `position`
@@ -249,8 +266,12 @@ static inline void table_trace_block(table_get_trace *trace, const block_ref *re
     trace->block_bytes += ref->view.entries_bytes;
 }
 
-FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
-                               const table_read_args *args, table_get_trace *trace, lookup *out) {
+FIRN_INTERNAL const range_fragments *table_ranges(const table *t) {
+    return t->ranges;
+}
+
+static status table_get_point(table *t, internal_key seek, uint64_t hash,
+                              const table_read_args *args, table_get_trace *trace, lookup *out) {
     status st = STATUS_OK;
     block_ref ref = {0};
     *out = (lookup){0};
@@ -288,6 +309,20 @@ FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
     }
 out:
     block_ref_release(&ref);
+    return st;
+}
+
+FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
+                               const table_read_args *args, table_get_trace *trace, lookup *out) {
+    status st = table_get_point(t, seek, hash, args, trace, out);
+    if (LIKELY(!t->ranges) || !status_is_ok(st))
+        return st;
+    seqno cover =
+        range_fragments_cover(t->ranges, internal_key_user(seek), internal_key_sequence(seek));
+    if (cover > out->sequence) {
+        lookup_release(out);
+        *out = (lookup){.found = true, .kind = OP_RANGE_DELETE, .sequence = cover};
+    }
     return st;
 }
 

@@ -12,6 +12,7 @@
 #include "format/key.h"
 #include "format/large_ref.h"
 #include "format/lookup.h"
+#include "format/range_tombstone.h"
 #include "iter/iter.h"
 #include "platform/vfs.h"
 
@@ -30,8 +31,7 @@ typedef struct table_open_args {
 } table_open_args;
 
 /* Opens, checks footer, meta-index, properties and index, and loads the filter. NOT_SUPPORTED:
- * newer format or a feature this build lacks (partitioned index, range tombstones). NOT_FOUND: no
- * file. */
+ * newer format or a feature this build lacks (partitioned index). NOT_FOUND: no file. */
 FIRN_INTERNAL NODISCARD status table_open(const table_open_args *args, table **out);
 FIRN_INTERNAL void table_ref(table *t);
 FIRN_INTERNAL void table_unref(table *t); /* NULL is fine */
@@ -58,6 +58,10 @@ typedef struct table_read_args {
     bool is_last; /* lookups: no other table will be asked, so the key is likely here */
 } table_read_args;
 
+/* The table's range deletes, which table_get() knows of and iterators do not show; NULL: it has
+ * none. They live as long as the table is open. */
+FIRN_INTERNAL const range_fragments *table_ranges(const table *t);
+
 /* What one call did, for statistics and for those who ask. */
 typedef struct table_get_trace {
     bool filter_checked, filter_negative;
@@ -78,6 +82,9 @@ FIRN_INTERNAL NODISCARD status table_get(table *t, internal_key seek, uint64_t h
 FIRN_INTERNAL void table_pin_lookup(table *t, lookup *found);
 /* Keeps a reference for the iterator's life. A run is a whole data block. */
 FIRN_INTERNAL NODISCARD status table_iter_new(table *t, const table_read_args *args, iter **out);
+/* Reads the smallest and the largest internal key, range deletes included, as the builder gave
+ * them; both empty for an empty table. */
+FIRN_INTERNAL NODISCARD status table_read_bounds(table *t, buf *smallest, buf *largest);
 /* Bytes of data in front of `key`, for progress and splitting. */
 FIRN_INTERNAL uint64_t table_approximate_offset(table *t, internal_key key);
 

@@ -162,12 +162,32 @@ out:
     return table_describe_print(d);
 }
 
+static status table_describe_ranges(table_describer *d) {
+    status st = STATUS_OK;
+    range_list list = {0};
+    range_fragments_list(d->t->ranges, &list);
+    TRY(range_list_status(&list));
+    for (uint32_t i = 0; i < list.count && !d->stopped; i++) {
+        const range_tombstone *t = &list.items[i];
+        buf_printf(&d->line, "range delete: \"");
+        text_append_escaped(&d->line, t->begin.s, TABLE_DESCRIBE_KEY_BYTES);
+        buf_printf(&d->line, "\" .. \"");
+        text_append_escaped(&d->line, t->end.s, TABLE_DESCRIBE_KEY_BYTES);
+        buf_printf(&d->line, "\" @%" PRIu64, t->sequence);
+        TRY(table_describe_print(d));
+    }
+out:
+    range_list_deinit(&list);
+    return st;
+}
+
 FIRN_INTERNAL status table_describe(table *t, firn_line_callback print, void *context) {
     status st = STATUS_OK;
     table_describer d = {.t = t, .print = print, .context = context, .first_problem = STATUS_OK};
     TRY(table_describe_footer(&d));
     for (uint32_t i = 0; i < t->index.count && !d.stopped; i++)
         TRY(table_describe_block(&d, i));
+    TRY(table_describe_ranges(&d));
     st = d.first_problem;
 out:
     buf_deinit(&d.line);

@@ -7,6 +7,7 @@
 #include "table/block_file.h"
 #include "table/footer.h"
 #include "table/index.h"
+#include "table/range_block.h"
 #include "table/table.h"
 #include "table/table_cache.h"
 
@@ -37,6 +38,8 @@ struct table {
     filter_view filter;     /* into filter_memory */
     uint8_t *filter_memory; /* NULL: no filter */
     size_t filter_memory_bytes;
+    range_fragments *ranges;  /* NULL: no range tombstones */
+    table_block *range_block; /* that their keys lie in */
 
     vfs_mapping mapping; /* of the whole file; no file: blocks are read */
     bool verifies_reads;

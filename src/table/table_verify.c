@@ -122,7 +122,8 @@ static status table_verifier_meta(table_verifier *v) {
     TRY(table_read_footer(source, &footer));
     TRY(table_read_meta(source, footer.meta_index, &meta));
     TRY(table_verifier_advance(v, TABLE_FOOTER_BYTES));
-    const block_handle handles[] = {footer.meta_index, footer.index, meta.properties, meta.filter};
+    const block_handle handles[] = {footer.meta_index, footer.index, meta.properties, meta.filter,
+                                    meta.range_tombstones};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         if (handles[i].bytes == 0)
             continue;
@@ -136,6 +137,33 @@ out:
     return st;
 }
 
+/* The range tombstones as they are in the file; the table has only their fragments. */
+static status table_verifier_ranges(table_verifier *v) {
+    status st = STATUS_OK;
+    table_block *b = NULL;
+    range_list list = {0};
+    table_properties *seen = &v->seen;
+    block_handle handle = v->t->meta.range_tombstones;
+    if (handle.bytes == 0)
+        return STATUS_OK;
+    TRY(block_load(&v->t->source, handle, &b));
+    TRY(range_block_decode(&b->view, table_place(v->t, handle.offset), v->t->order, &list));
+    for (uint32_t i = 0; i < list.count; i++) {
+        const range_tombstone *t = &list.items[i];
+        if (seen->min_sequence == 0 || t->sequence < seen->min_sequence)
+            seen->min_sequence = t->sequence;
+        if (t->sequence > seen->max_sequence)
+            seen->max_sequence = t->sequence;
+        seen->range_tombstones++;
+        seen->raw_key_bytes += t->begin.s.size + KEY_TRAILER_BYTES;
+        seen->raw_value_bytes += t->end.s.size;
+    }
+out:
+    range_list_deinit(&list);
+    block_free(b);
+    return st;
+}
+
 static status table_verifier_counts(table_verifier *v) {
     const table_properties *seen = &v->seen, *said = &v->t->properties;
     const struct {
@@ -145,6 +173,7 @@ static status table_verifier_counts(table_verifier *v) {
         {"data blocks", seen->data_blocks, said->data_blocks},
         {"entries", seen->entries, said->entries},
         {"deletes", seen->deletes, said->deletes},
+        {"range tombstones", seen->range_tombstones, said->range_tombstones},
         {"key bytes", seen->raw_key_bytes, said->raw_key_bytes},
         {"value bytes", seen->raw_value_bytes, said->raw_value_bytes},
         {"large values", seen->large_count, said->large_count},
@@ -171,6 +200,7 @@ FIRN_INTERNAL status table_verify(table *t, int (*progress)(void *context, uint6
     for (uint32_t i = 0; i < t->index.count; i++)
         TRY(table_verifier_data_block(&v, i));
     TRY(table_verifier_meta(&v));
+    TRY(table_verifier_ranges(&v));
     TRY(table_verifier_counts(&v));
 out:
     block_run_deinit(&v.run);

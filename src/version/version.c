@@ -107,9 +107,11 @@ static status version_level_build(version *v, uint32_t level, const version *bas
 static status version_check_level(const version *v, uint32_t level) {
     const version_level *l = &v->levels[level];
     for (uint32_t i = 1; level > 0 && i < l->count; i++) {
-        user_key before = internal_key_user(l->tables[i - 1]->largest);
+        internal_key before = l->tables[i - 1]->largest;
         user_key after = internal_key_user(l->tables[i]->smallest);
-        if (key_order_compare_user(v->order, before, after) >= 0)
+        int order = key_order_compare_user(v->order, internal_key_user(before), after);
+        /* The end of a range tombstone is a bound of its table and no key in it. */
+        if (order > 0 || (order == 0 && !internal_key_is_range_end(before)))
             return error_status(FIRN_CORRUPTION,
                                 "tables %06llu and %06llu of level %u overlap; run 'firn verify'",
                                 (unsigned long long)l->tables[i - 1]->where.number,
@@ -145,6 +147,8 @@ FIRN_INTERNAL status version_new_edited(const version *base, const version_edit 
     for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
         TRY(version_level_build(v, level, base, edit, keyspace));
         TRY(version_check_level(v, level));
+        for (uint32_t i = 0; i < v->levels[level].count; i++)
+            v->has_range_tombstones |= v->levels[level].tables[i]->range_tombstones > 0;
     }
     *out = v;
     v = NULL;

@@ -21,6 +21,7 @@ typedef struct version {
     atomic_u32 references;
     key_order order;
     version_level levels[LEVEL_COUNT];
+    bool has_range_tombstones; /* some table does */
 } version;
 
 /* A version without tables. */

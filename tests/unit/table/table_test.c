@@ -243,7 +243,26 @@ TEST(table, newer_format_is_not_supported_by_name) {
     fixture_deinit(&f);
 }
 
-TEST(table, range_tombstones_are_not_supported_yet) {
+static op_kind table_test_kind_of(table *t, const char *key, seqno at) {
+    lookup found;
+    seek_key seek;
+    table_get_trace trace;
+    table_read_args args = {.fill_cache = false};
+    slice user = slice_from_string(key);
+    ASSERT_OK(seek_key_init(&seek, user_key_of(user), at));
+    ASSERT_OK(table_get(t, seek.key, hash64(user.data, user.size), &args, &trace, &found));
+    op_kind kind = found.found ? found.kind : OP_SEEK;
+    lookup_release(&found);
+    seek_key_deinit(&seek);
+    return kind;
+}
+
+static int table_test_count_ranges(void *context, const char *line) {
+    *(int *)context += strstr(line, "range delete: \"c\" .. \"x\" @5") != NULL;
+    return 0;
+}
+
+TEST(table, range_tombstones_hide_what_is_older_and_widen_the_bounds) {
     fixture f;
     vfs_file *file = NULL;
     table_builder *b = NULL;
@@ -268,8 +287,19 @@ TEST(table, range_tombstones_are_not_supported_yet) {
     assert_int_equal(summary.properties.max_sequence, 5);
     table_builder_free(b);
     ASSERT_OK(vfs_close(file));
-    ASSERT_CODE(fixture_try_open(&f, NULL, &t), FIRN_NOT_SUPPORTED);
-    assert_non_null(strstr(error_detail_get(), "range tombstones"));
+    ASSERT_OK(fixture_try_open(&f, NULL, &t));
+    assert_int_equal(table_ranges(t)->count, 1);
+    assert_int_equal(table_test_kind_of(t, "m", 9), OP_RANGE_DELETE);
+    assert_int_equal(table_test_kind_of(t, "m", 4), OP_PUT);
+    assert_int_equal(table_test_kind_of(t, "c", 5), OP_RANGE_DELETE);
+    assert_int_equal(table_test_kind_of(t, "c", 4), OP_SEEK);
+    assert_int_equal(table_test_kind_of(t, "x", 9), OP_SEEK);
+    assert_int_equal(table_test_kind_of(t, "b", 9), OP_SEEK);
+    ASSERT_OK(table_verify(t, NULL, NULL));
+    int ranges = 0;
+    ASSERT_OK(table_describe(t, table_test_count_ranges, &ranges));
+    assert_int_equal(ranges, 1);
+    table_unref(t);
     buf_deinit(&start);
     buf_deinit(&point);
     fixture_deinit(&f);
@@ -447,7 +477,7 @@ TEST_MAIN(RUN(table, agrees_with_a_sorted_array_for_every_shape_of_keys_and_bloc
           RUN(table, any_truncation_is_refused_at_open),
           RUN(table, open_checks_what_the_caller_expects),
           RUN(table, newer_format_is_not_supported_by_name),
-          RUN(table, range_tombstones_are_not_supported_yet),
+          RUN(table, range_tombstones_hide_what_is_older_and_widen_the_bounds),
           RUN(table, a_pinned_value_outlives_eviction_and_the_table),
           RUN(table, cached_gets_neither_read_nor_allocate),
           RUN(table, reading_without_filling_leaves_the_cache_alone),
