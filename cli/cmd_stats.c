@@ -208,6 +208,18 @@ static void stats_print_waits(output *out, const firn_stats *stats) {
     }
 }
 
+static int stats_print_snapshot(void *context, const firn_snapshot_info *info) {
+    char bytes[16];
+    output *out = context;
+    (void)output_printf(out, "  snapshot at %llu, held for %llu.%03llu s, pins about %s%s%s\n",
+                        (unsigned long long)info->sequence,
+                        (unsigned long long)(info->held_ms / 1000),
+                        (unsigned long long)(info->held_ms % 1000),
+                        text_bytes(info->pinned_bytes, bytes), *info->label ? ": " : "",
+                        info->label);
+    return 0;
+}
+
 int verb_stats(cli_call *call) {
     firn_stats stats = {.size = sizeof stats};
     firn_db *db;
@@ -225,6 +237,9 @@ int verb_stats(cli_call *call) {
         stats_print_levels(call->out, &stats);
         stats_print_counters(call->out, &stats);
         stats_print_waits(call->out, &stats);
+        st = firn_snapshot_list(db, stats_print_snapshot, call->out);
+        if (st != FIRN_OK)
+            code = cli_engine_error(call, st);
     }
     return cli_close(call, db, code);
 }

@@ -14,6 +14,7 @@
 #include "firn/batch.h"
 #include "firn/comparator.h"
 #include "firn/db.h"
+#include "firn/filter.h"
 #include "firn/inspect.h"
 #include "firn/iterator.h"
 #include "firn/options.h"

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "firn/comparator.h"
+#include "firn/filter.h"
 #include "firn/slice.h"
 #include "firn/status.h"
 #include "firn/vfs.h"
@@ -172,6 +173,7 @@ typedef struct firn_options {
     uint64_t background_rate_bytes; /* most that flush and compaction write per second; tuned down
                                        to a twentieth of it while less is needed. May be changed
                                        with firn_set_option. Default: no limit */
+    const firn_compaction_filter *compaction_filter; /* kept; default none. firn/filter.h */
 } firn_options;
 
 #define FIRN_OPTIONS_INIT FIRN_INIT_SIZED(firn_options)

@@ -17,6 +17,28 @@ extern "C" {
 /* Gives a snapshot of everything visible now. Release it before firn_close(). NO_MEMORY. */
 FIRN_API firn_status firn_snapshot_new(firn_db *db, const firn_snapshot **out);
 
+/* The same with a few words about who holds it, for the ledger below; what is longer than 63 bytes
+ * is cut. */
+FIRN_API firn_status firn_snapshot_new_for(firn_db *db, const char *label,
+                                           const firn_snapshot **out);
+
+/* One line of the ledger: who keeps old versions on disk, since when, and about how much. */
+typedef struct firn_snapshot_info {
+    uint64_t sequence;
+    uint64_t created_ms;   /* milliseconds since 1970 */
+    uint64_t held_ms;      /* until now */
+    uint64_t pinned_bytes; /* an estimate: what tables hold of versions that newer ones hide and
+                              that this snapshot may see, in tables written since the open. Several
+                              may pin the same bytes */
+    const char *label;     /* "" when none was given; valid during the call */
+} firn_snapshot_info;
+
+/* Return non-zero to stop. Must not take or release snapshots. */
+typedef int (*firn_snapshot_callback)(void *context, const firn_snapshot_info *info);
+
+/* Lists the snapshots that are held, oldest first. */
+FIRN_API firn_status firn_snapshot_list(firn_db *db, firn_snapshot_callback each, void *context);
+
 /* NULL is fine. */
 FIRN_API void firn_snapshot_release(firn_db *db, const firn_snapshot *snapshot);
 

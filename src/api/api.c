@@ -309,6 +309,21 @@ FIRN_API firn_status firn_snapshot_new(firn_db *db, const firn_snapshot **out) {
     return code != FIRN_OK ? code : db_snapshot_new(db, NULL, out).code;
 }
 
+FIRN_API firn_status firn_snapshot_new_for(firn_db *db, const char *label,
+                                           const firn_snapshot **out) {
+    if (out)
+        *out = NULL;
+    firn_status code = api_check(db, out);
+    return code != FIRN_OK ? code : db_snapshot_new(db, label, out).code;
+}
+
+FIRN_API firn_status firn_snapshot_list(firn_db *db, firn_snapshot_callback each, void *context) {
+    firn_status code = api_check(db, db);
+    if (code == FIRN_OK && !each)
+        code = api_argument_error("firn_snapshot_list: no callback");
+    return code != FIRN_OK ? code : db_snapshot_list(db, each, context).code;
+}
+
 FIRN_API void firn_snapshot_release(firn_db *db, const firn_snapshot *snapshot) {
     if (db && snapshot)
         db_snapshot_release(db, snapshot);

@@ -128,6 +128,7 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
                            .readers = &readers,
                            .file_bytes = UINT64_MAX, /* output_cut knows better */
                            .is_bottom = compaction_is_bottom,
+                           .filter = env->filter,
                            .ranges = &context.ranges,
                            .should_cut = compaction_should_cut,
                            .cancelled = compaction_is_cancelled,

@@ -55,6 +55,7 @@ typedef struct entry_cursor {
     drop_bottom bottom;
     buf user_key; /* of the entry before */
     bool has_user_key;
+    buf changed;   /* scratch: a key, or a value, that the filter changed */
     buf deleted;   /* scratch: the key of a value that became a delete */
     buf held;      /* the key of a single-delete that waits for the version behind it */
     bool has_held; /* counted as dropped until it is written */
@@ -136,6 +137,72 @@ out:
     return st;
 }
 
+/* --- the filter --- */
+
+/* Writes the entry with another value, as a plain put or one that expires. */
+static status entry_cursor_change(entry_cursor *c, internal_key key, uint64_t expiry_ms,
+                                  slice value) {
+    status st = STATUS_OK;
+    table_builder *builder;
+    buf *stored = &c->changed;
+    if (value.size + EXPIRY_BYTES >= LARGE_VALUE_BYTES)
+        return error_status(FIRN_TOO_LARGE,
+                            "%s: compaction filter '%s' made a value of %zu bytes; it may make "
+                            "less than %u",
+                            c->writer->directory, c->writer->filter->name, value.size,
+                            LARGE_VALUE_BYTES - EXPIRY_BYTES);
+    buf_clear(stored);
+    buf_clear(&c->deleted);
+    if (expiry_ms)
+        put_fixed64(stored, expiry_ms);
+    buf_append_slice(stored, value);
+    internal_key_append(&c->deleted, internal_key_user(key), internal_key_sequence(key),
+                        expiry_ms ? OP_PUT_EXPIRY : OP_PUT);
+    TRY(buf_status(stored));
+    TRY(buf_status(&c->deleted));
+    TRY(table_output_builder(c->writer->output, &builder));
+    TRY(table_builder_add(builder, (internal_key){buf_slice(&c->deleted)}, buf_slice(stored)));
+out:
+    return st;
+}
+
+static firn_filter_entry entry_cursor_show(const entry_cursor *c, const iter *in,
+                                           const drop_version *v) {
+    large_ref ref;
+    slice value = expiry_strip(v->kind, iter_value(in));
+    if (v->kind == OP_PUT_LARGE)
+        value = slice_of(NULL, large_ref_decode(value, &ref) ? ref.bytes : 0);
+    return (firn_filter_entry){.keyspace = c->writer->output->args.keyspace,
+                               .level = c->writer->output->args.level,
+                               .key = internal_key_user(iter_key(in)).s,
+                               .value = value,
+                               .expiry_ms = v->expiry_ms};
+}
+
+/* A version that the rules keep. Only one that no snapshot can see is shown to the filter. */
+static status entry_cursor_keep(entry_cursor *c, const iter *in, const drop_version *v) {
+    const firn_compaction_filter *filter = c->writer->filter;
+    slice changed = SLICE_UNSET;
+    if (LIKELY(!filter) || op_kind_is_delete(v->kind) || c->writer->readers->newest_is_held ||
+        drop_rules_stratum(&c->rules, v->sequence) + 1 != c->rules.reader_count)
+        return entry_cursor_add(c, in, v->kind);
+    firn_filter_entry entry = entry_cursor_show(c, in, v);
+    switch (filter->decide(filter->context, &entry, &changed)) {
+    case FIRN_FILTER_KEEP:
+        return entry_cursor_add(c, in, v->kind);
+    case FIRN_FILTER_CHANGE:
+        return entry_cursor_change(c, iter_key(in), v->expiry_ms, changed);
+    case FIRN_FILTER_REMOVE:
+        if (drop_rules_remove(&c->rules, v->sequence, &c->bottom) == DROP_TO_DELETE)
+            return entry_cursor_add_as_delete(c, iter_key(in));
+        c->writer->entries_dropped++;
+        return STATUS_OK;
+    default:
+        return error_status(FIRN_INVALID_ARGUMENT, "%s: compaction filter '%s' failed",
+                            c->writer->directory, filter->name);
+    }
+}
+
 static status entry_cursor_take(entry_cursor *c, const iter *in) {
     status st = STATUS_OK;
     internal_key key = iter_key(in);
@@ -158,7 +225,7 @@ static status entry_cursor_take(entry_cursor *c, const iter *in) {
         c->has_held = false;
     switch (verdict) {
     case DROP_KEEP:
-        TRY(entry_cursor_add(c, in, version.kind));
+        TRY(entry_cursor_keep(c, in, &version));
         break;
     case DROP_AWAY:
         c->writer->entries_dropped++;
@@ -205,6 +272,7 @@ FIRN_INTERNAL status entry_writer_run(entry_writer *w, iter *in) {
         TRY(range_drop_write(w->ranges, w->output, SLICE_UNSET));
 out:
     buf_deinit(&c.user_key);
+    buf_deinit(&c.changed);
     buf_deinit(&c.deleted);
     buf_deinit(&c.held);
     return st;

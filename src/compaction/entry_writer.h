@@ -10,6 +10,7 @@
 #include "compaction/drop_rules.h"
 #include "compaction/range_drop.h"
 #include "compaction/table_output.h"
+#include "firn/filter.h"
 #include "iter/iter.h"
 #include "util/rate_limiter.h"
 #include "version/snapshot_registry.h"
@@ -32,7 +33,8 @@ typedef struct entry_writer {
     rate_class class;         /* for the limiter */
     atomic_u64 *entries_done; /* counted up now and then for others to see; may be NULL */
 
-    range_drop *ranges; /* NULL: there are no range tombstones */
+    const firn_compaction_filter *filter; /* NULL: none */
+    range_drop *ranges;                   /* NULL: there are no range tombstones */
 
     uint64_t entries_read, entries_dropped; /* results */
 } entry_writer;

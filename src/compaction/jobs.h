@@ -9,6 +9,7 @@
 
 #include "compaction/picker.h"
 #include "compaction/tree_options.h"
+#include "firn/filter.h"
 #include "table/table_cache.h"
 #include "util/event_log.h"
 #include "util/rate_limiter.h"
@@ -26,8 +27,9 @@ typedef struct job_env {
     snapshot_registry *snapshots;
     table_cache *tables;
     const tree_options *options;
-    rate_limiter *limiter;     /* NULL: none */
-    wal_writer *log;           /* NULL while recovery flushes */
+    rate_limiter *limiter;                /* NULL: none */
+    const firn_compaction_filter *filter; /* of compactions; NULL: none */
+    wal_writer *log;                      /* NULL while recovery flushes */
     const atomic_u64 *applied; /* log position below which every record is in its memtable */
     bool (*cancelled)(void *context);
     void *context;

@@ -135,9 +135,31 @@ FIRN_INTERNAL status picker_drain_l0(const picker_view *view, const level_target
     return picker_complete(view, &choice, out);
 }
 
+FIRN_INTERNAL status picker_drop(const picker_view *view, uint32_t level, table_meta *const *tables,
+                                 uint32_t count, const char *reason, compaction_plan *out) {
+    *out = (compaction_plan){.kind = PLAN_DROP,
+                             .keyspace = view->keyspace,
+                             .from_level = level,
+                             .to_level = level,
+                             .reason = reason};
+    status st = compaction_plan_add(out, level, tables, count);
+    if (!status_is_ok(st)) {
+        compaction_plan_deinit(out);
+        return st;
+    }
+    out->version = view->version;
+    version_ref(view->version);
+    return st;
+}
+
 FIRN_INTERNAL status picker_pick(const picker_view *view, bool *found, compaction_plan *out) {
     status st;
     *out = (compaction_plan){0};
+    st = picker_drop_expired(view, out);
+    if (!status_is_ok(st) || out->version) {
+        *found = out->version != NULL;
+        return st;
+    }
     switch (view->options->strategy) {
     case TREE_TIERED:
         st = picker_pick_tiered(view, out);
@@ -166,20 +188,24 @@ static bool picker_in_manual_range(const version *v, const table_meta *t,
 }
 
 /* Whether merging the table, alone on the last level even, may leave something out. */
-static bool picker_may_shrink(const table_meta *t) {
-    return t->deletes || t->hidden_versions || t->range_tombstones || t->min_expiry;
+static bool picker_may_shrink(const picker_view *view, const table_meta *t) {
+    return view->options->has_filter || t->deletes || t->hidden_versions || t->range_tombstones ||
+           t->min_expiry;
 }
 
-static bool picker_has_garbage(const table_meta *t, const manual_range *range) {
-    return picker_may_shrink(t) && t->where.number < range->first_new_number;
+static bool picker_has_garbage(const picker_view *view, const table_meta *t,
+                               const manual_range *range) {
+    return picker_may_shrink(view, t) && t->where.number < range->first_new_number;
 }
 
-static table_meta *picker_first_in_range(const version *v, uint32_t level,
+static table_meta *picker_first_in_range(const picker_view *view, uint32_t level,
                                          const manual_range *range, bool only_garbage) {
+    const version *v = view->version;
     const version_level *l = &v->levels[level];
     for (uint32_t i = 0; i < l->count; i++) {
         table_meta *t = l->tables[i];
-        if (picker_in_manual_range(v, t, range) && (!only_garbage || picker_has_garbage(t, range)))
+        if (picker_in_manual_range(v, t, range) &&
+            (!only_garbage || picker_has_garbage(view, t, range)))
             return t;
     }
     return NULL;
@@ -196,7 +222,7 @@ FIRN_INTERNAL status picker_pick_manual(const picker_view *view, const manual_ra
     while (last > targets.base_level && v->levels[last].count == 0)
         last--;
     for (uint32_t level = 0; level <= last && !*found; level++) {
-        table_meta *t = picker_first_in_range(v, level, range, level == last);
+        table_meta *t = picker_first_in_range(view, level, range, level == last);
         if (!t)
             continue;
         picker_choice choice = {level, level == last ? level : level + 1, &t, 1, "by request"};
@@ -206,7 +232,7 @@ FIRN_INTERNAL status picker_pick_manual(const picker_view *view, const manual_ra
             return st;
         *found = out->version != NULL;
         /* A move would keep what deletes left behind. */
-        if (*found && (picker_may_shrink(t) || level == 0))
+        if (*found && (picker_may_shrink(view, t) || level == 0))
             out->kind = PLAN_MERGE;
     }
     return st;

@@ -17,11 +17,16 @@ typedef struct picker_view {
     uint32_t keyspace;
     const tree_options *options;
     uint64_t now_ms; /* wall clock, for ages */
+    /* The earliest clock that anybody judges expiry by, now or later: what expires by then has
+     * expired for all. */
+    uint64_t expired_ms;
 } picker_view;
 
 /* Fills *out and *found. NO_MEMORY is the only failure. */
 FIRN_INTERNAL NODISCARD status picker_pick(const picker_view *view, bool *found,
                                            compaction_plan *out);
+/* When a table may next be picked for what expires in it; UINT64_MAX: none will. */
+FIRN_INTERNAL uint64_t picker_next_expiry_ms(const version *v);
 /* The next step of compacting all that overlaps [lower, upper) (either may be unset) down to the
  * last level in use; not found: done. The last level's tables are rewritten once, if they hold
  * deletes or versions that a reader needed when they were written, and are numbered below

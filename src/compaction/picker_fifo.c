@@ -22,23 +22,6 @@ static table_meta *const *fifo_oldest(const version *v, uint32_t *level) {
     return v->levels[0].count ? &v->levels[0].tables[v->levels[0].count - 1] : NULL;
 }
 
-static status fifo_drop(const picker_view *view, uint32_t level, table_meta *const *tables,
-                        uint32_t count, const char *reason, compaction_plan *out) {
-    *out = (compaction_plan){.kind = PLAN_DROP,
-                             .keyspace = view->keyspace,
-                             .from_level = level,
-                             .to_level = level,
-                             .reason = reason};
-    status st = compaction_plan_add(out, level, tables, count);
-    if (!status_is_ok(st)) {
-        compaction_plan_deinit(out);
-        return st;
-    }
-    out->version = view->version;
-    version_ref(view->version);
-    return st;
-}
-
 /* Oldest tables at the end of L0 for which `goes` holds one after the other. */
 static status fifo_try_drop(const picker_view *view, compaction_plan *out) {
     const tree_options *o = view->options;
@@ -49,11 +32,11 @@ static status fifo_try_drop(const picker_view *view, compaction_plan *out) {
     if (!oldest || (*oldest)->compacting)
         return STATUS_OK;
     if (o->fifo_bytes && bytes > o->fifo_bytes)
-        return fifo_drop(view, level, oldest, 1, "size limit", out);
+        return picker_drop(view, level, oldest, 1, "size limit", out);
     uint64_t written = (*oldest)->newest_ms;
     if (o->fifo_ttl_ms && written && view->now_ms > written &&
         view->now_ms - written > o->fifo_ttl_ms)
-        return fifo_drop(view, level, oldest, 1, "age", out);
+        return picker_drop(view, level, oldest, 1, "age", out);
     return STATUS_OK;
 }
 

@@ -38,6 +38,17 @@ FIRN_INTERNAL NODISCARD status picker_merge_in_l0(const picker_view *view, uint3
 FIRN_INTERNAL NODISCARD status picker_drain_l0(const picker_view *view,
                                                const level_targets *targets, compaction_plan *out);
 
+/* A plan that drops neighbours of a level. */
+FIRN_INTERNAL NODISCARD status picker_drop(const picker_view *view, uint32_t level,
+                                           table_meta *const *tables, uint32_t count,
+                                           const char *reason, compaction_plan *out);
+
+/* --- picker_expired.c: tables by what has expired in them --- */
+FIRN_INTERNAL NODISCARD status picker_drop_expired(const picker_view *view, compaction_plan *out);
+FIRN_INTERNAL NODISCARD status picker_sink_expired(const picker_view *view, compaction_plan *out);
+/* When a rewrite gives something up; UINT64_MAX: never. */
+FIRN_INTERNAL uint64_t picker_expiry_due_ms(const table_meta *t);
+
 FIRN_INTERNAL NODISCARD status picker_pick_leveled(const picker_view *view, compaction_plan *out);
 FIRN_INTERNAL NODISCARD status picker_pick_tiered(const picker_view *view, compaction_plan *out);
 FIRN_INTERNAL NODISCARD status picker_pick_fifo(const picker_view *view, compaction_plan *out);

@@ -140,7 +140,7 @@ static uint32_t leveled_cheapest(const picker_view *view, uint32_t level, bool o
         const table_meta *t = l->tables[i];
         uint32_t from, to;
         if (t->compacting ||
-            (only_dense &&
+            (only_dense && t->range_tombstones == 0 && /* those hide the more the deeper they are */
              (t->deletes == 0 || t->deletes * 100 < t->entries * view->options->tombstone_percent)))
             continue;
         key_range r = picker_hull(v, l->tables + i, 1);
@@ -243,7 +243,10 @@ FIRN_INTERNAL status picker_pick_leveled(const picker_view *view, compaction_pla
             return st;
         scores[best] = 0; /* busy: the next best may do */
     }
-    return leveled_try_tombstones(view, &targets, out);
+    status st = leveled_try_tombstones(view, &targets, out);
+    if (!status_is_ok(st) || out->version)
+        return st;
+    return picker_sink_expired(view, out);
 }
 
 #undef LEVELED_EXPAND_FILES_MAX

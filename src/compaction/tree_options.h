@@ -2,6 +2,7 @@
 #ifndef FIRN_COMPACTION_TREE_OPTIONS_H
 #define FIRN_COMPACTION_TREE_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "codec/codec.h"
@@ -28,6 +29,7 @@ typedef struct tree_options {
     codec_id codec;                    /* of tables below L0 */
     uint8_t level_codecs[LEVEL_COUNT]; /* 0: as `codec` says; else a codec_id and 1 */
     int codec_level;                   /* of Zstd; 0: its default */
+    bool has_filter;                   /* a compaction filter wants to see what is merged */
 } tree_options;
 
 #define TREE_FILTER_BY_LEVEL UINT32_MAX

@@ -110,6 +110,12 @@ static status config_opening(const firn_options *o, db_config *c) {
         goto out;
     }
     c->order = (key_order){o->comparator};
+    if (o->compaction_filter && (!o->compaction_filter->decide || !o->compaction_filter->name)) {
+        st = error_status(FIRN_INVALID_ARGUMENT,
+                          "option compaction_filter needs a name and a decide function");
+        goto out;
+    }
+    c->filter = o->compaction_filter;
     c->vfs = o->vfs ? o->vfs : firn_vfs_default();
     c->clock = time_source_system();
     c->on_event = o->on_event;
@@ -216,6 +222,7 @@ out:
 static status config_tree(const firn_options *o, db_config *c) {
     status st = STATUS_OK;
     tree_options *t = &c->tree;
+    t->has_filter = c->filter != NULL;
     config_range block = {"block_bytes", o->block_bytes, 4096, 256, MIB};
     TRY(config_number32(&block, &t->block_bytes));
     config_range restart = {"restart_interval", o->restart_interval, 16, 1, 1024};

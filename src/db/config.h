@@ -32,6 +32,7 @@ typedef struct db_config {
     tree_options tree;
     firn_log_io log_io;                          /* 0 only in tests: auto */
     uint64_t background_rate_bytes;              /* 0: no limit */
+    const firn_compaction_filter *filter;        /* NULL: none */
     uint64_t log_segment_first, log_segment_max; /* tests make logs turn over quickly */
 } db_config;
 

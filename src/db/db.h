@@ -56,6 +56,8 @@ FIRN_INTERNAL NODISCARD status db_iter_new(firn_db *db, uint32_t keyspace,
 /* `label` may be NULL: who holds it, for the ledger. */
 FIRN_INTERNAL NODISCARD status db_snapshot_new(firn_db *db, const char *label,
                                                const firn_snapshot **out);
+FIRN_INTERNAL NODISCARD status db_snapshot_list(firn_db *db, firn_snapshot_callback each,
+                                                void *context);
 FIRN_INTERNAL uint64_t db_snapshot_sequence(const firn_snapshot *snapshot);
 FIRN_INTERNAL void db_snapshot_release(firn_db *db, const firn_snapshot *snapshot);
 

@@ -169,6 +169,7 @@ static status open_caches(firn_db *db) {
                          .snapshots = &db->snapshots,
                          .tables = db->tables,
                          .options = &db->config.tree,
+                         .filter = db->config.filter,
                          .applied = &db->applied,
                          .cancelled = background_is_closing,
                          .context = db};

@@ -83,6 +83,25 @@ FIRN_INTERNAL void snapshot_list_deinit(snapshot_list *l) {
     *l = (snapshot_list){0};
 }
 
+FIRN_INTERNAL uint64_t snapshot_registry_clock_ms(snapshot_registry *r) {
+    mutex_lock(&r->guard);
+    /* Times ascend in the list, which is ordered by age. */
+    uint64_t now_ms = r->count ? r->list.next->created_ms : time_wall_ms(r->clock);
+    mutex_unlock(&r->guard);
+    return now_ms;
+}
+
+FIRN_INTERNAL status snapshot_registry_copy(snapshot_registry *r, struct firn_snapshot **copies,
+                                            size_t *count) {
+    *count = 0;
+    mutex_lock(&r->guard);
+    *copies = memory_new((r->count + 1) * sizeof **copies);
+    for (struct firn_snapshot *s = r->list.next; *copies && s != &r->list; s = s->next)
+        (*copies)[(*count)++] = *s;
+    mutex_unlock(&r->guard);
+    return *copies ? STATUS_OK : error_status(FIRN_NO_MEMORY, "no memory to list snapshots");
+}
+
 FIRN_INTERNAL uint64_t snapshot_registry_count(snapshot_registry *r, seqno *oldest) {
     mutex_lock(&r->guard);
     uint64_t count = r->count;

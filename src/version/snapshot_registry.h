@@ -50,6 +50,11 @@ typedef struct snapshot_list {
 } snapshot_list;
 FIRN_INTERNAL NODISCARD status snapshot_registry_list(snapshot_registry *r, snapshot_list *out);
 FIRN_INTERNAL void snapshot_list_deinit(snapshot_list *l);
+/* The earliest time that a reader, now or later, judges expiry by. */
+FIRN_INTERNAL uint64_t snapshot_registry_clock_ms(snapshot_registry *r);
+/* Gives copies of what is held, oldest first, to be read only; free with memory_free. */
+FIRN_INTERNAL NODISCARD status snapshot_registry_copy(snapshot_registry *r,
+                                                      struct firn_snapshot **copies, size_t *count);
 /* Number held, and the oldest (0: none). */
 FIRN_INTERNAL uint64_t snapshot_registry_count(snapshot_registry *r, seqno *oldest);
 #endif

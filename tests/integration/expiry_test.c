@@ -197,6 +197,43 @@ TEST(expiry, is_given_back_by_reads_and_kept_for_values_of_all_sizes) {
     free(bytes);
 }
 
+/* Bytes that compactions read since the open. */
+static uint64_t expiry_read(expiry_fixture *f) {
+    firn_stats s = {.size = sizeof s};
+    db_get_stats(f->db, &s);
+    return s.compaction_bytes_read;
+}
+
+TEST(expiry, drops_tables_unread_once_all_in_them_has_expired) {
+    expiry_fixture f;
+    char key[16];
+    expiry_begin(&f);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(key, sizeof key, "a%05d", i);
+        expiry_put(&f, key, "a session that will be forgotten", 2000);
+    }
+    ASSERT_OK(db_flush(f.db));
+    ASSERT_OK(db_compact_range(f.db, SLICE_UNSET, SLICE_UNSET));
+    const firn_snapshot *s;
+    ASSERT_OK(db_snapshot_new(f.db, "reader", &s));
+    uint64_t before = expiry_read(&f);
+    f.now_ms = 3000;
+    ASSERT_OK(db_wait_idle(f.db));
+    firn_stats stats = {.size = sizeof stats};
+    db_get_stats(f.db, &stats);
+    assert_true(stats.table_files > 0); /* the snapshot's clock has not come so far */
+    expiry_expect(&f, s, "a00007", "a session that will be forgotten");
+    db_snapshot_release(f.db, s);
+    ASSERT_OK(db_wait_idle(f.db));
+    stats = (firn_stats){.size = sizeof stats};
+    db_get_stats(f.db, &stats);
+    assert_int_equal(stats.table_files, 0);
+    assert_int_equal(expiry_read(&f), before);
+    expiry_reopen(&f);
+    expiry_expect(&f, NULL, "a00007", NULL);
+    expiry_end(&f);
+}
+
 TEST(expiry, refuses_two_times_at_once) {
     expiry_fixture f;
     firn_write_options options = FIRN_WRITE_OPTIONS_INIT;
@@ -228,4 +265,5 @@ TEST_MAIN(RUN(expiry, ends_a_value_on_the_millisecond_wherever_it_lies),
           RUN(expiry, never_uncovers_an_older_value),
           RUN(expiry, a_snapshot_and_an_iterator_keep_their_time),
           RUN(expiry, is_given_back_by_reads_and_kept_for_values_of_all_sizes),
+          RUN(expiry, drops_tables_unread_once_all_in_them_has_expired),
           RUN(expiry, refuses_two_times_at_once), RUN(expiry, batches_expire_too))

@@ -142,7 +142,56 @@ TEST(snapshot, of_an_empty_database_stays_empty) {
     test_dir_remove(dir);
 }
 
-TEST_MAIN(RUN(snapshot, sees_its_moment_before_and_after_flush_and_compaction),
+typedef struct snapshot_ledger {
+    uint32_t count;
+    char labels[4][64];
+    firn_snapshot_info lines[4];
+} snapshot_ledger;
+
+static int note_snapshot(void *context, const firn_snapshot_info *info) {
+    snapshot_ledger *l = context;
+    assert_true(l->count < 4);
+    strcpy(l->labels[l->count], info->label);
+    l->lines[l->count++] = *info;
+    return l->count == 4;
+}
+
+TEST(snapshot, ledger_says_who_holds_what) {
+    char *dir = test_dir_new();
+    firn_options options = small_options();
+    firn_db *db = open_db(dir, &options);
+    const firn_snapshot *first, *second, *unnamed;
+    snapshot_ledger l = {0};
+    put_range(db, 0, 500, 100, 1);
+    ASSERT_FIRN_OK(firn_snapshot_new_for(db, "nightly report", &first));
+    put_range(db, 0, 500, 100, 2);
+    compact_all(db);
+    put_text(db, "a", "1");
+    ASSERT_FIRN_OK(firn_snapshot_new_for(db, NULL, &unnamed));
+    ASSERT_FIRN_OK(firn_snapshot_new_for(
+        db, "a label that goes on and on and on and on and on and on and on and is cut", &second));
+    ASSERT_FIRN_OK(firn_snapshot_list(db, note_snapshot, &l));
+    assert_int_equal(l.count, 3);
+    assert_string_equal(l.labels[0], "nightly report");
+    assert_string_equal(l.labels[1], "");
+    assert_int_equal(strlen(l.labels[2]), 63);
+    assert_int_equal(l.lines[0].sequence, firn_snapshot_sequence(first));
+    assert_true(l.lines[0].created_ms <= l.lines[2].created_ms);
+    /* 500 hidden values of 100 bytes, their keys and a little more. */
+    assert_in_range(l.lines[0].pinned_bytes, 500 * 100, 500 * 150);
+    firn_snapshot_release(db, first);
+    firn_snapshot_release(db, second);
+    firn_snapshot_release(db, unnamed);
+    compact_all(db);
+    l.count = 0;
+    ASSERT_FIRN_OK(firn_snapshot_list(db, note_snapshot, &l));
+    assert_int_equal(l.count, 0);
+    close_db(db);
+    test_dir_remove(dir);
+}
+
+TEST_MAIN(RUN(snapshot, ledger_says_who_holds_what),
+          RUN(snapshot, sees_its_moment_before_and_after_flush_and_compaction),
           RUN(snapshot, versions_go_when_the_last_snapshot_goes),
           RUN(snapshot, deletes_that_hide_nothing_vanish_at_the_bottom),
           RUN(snapshot, many_snapshots_keep_their_own_versions),

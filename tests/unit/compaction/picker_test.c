@@ -9,7 +9,7 @@ static void expect_pick(const char *tree, const char *expected) {
     compaction_plan plan;
     bool found;
     print_message("%s\n", tree);
-    picker_view now = {.version = v, .options = &options, .now_ms = 1000};
+    picker_view now = {.version = v, .options = &options, .now_ms = 1000, .expired_ms = 1000};
     ASSERT_OK(picker_pick(&now, &found, &plan));
     assert_string_equal(plan_to_text(found, &plan), expected);
     compaction_plan_deinit(&plan);
@@ -20,6 +20,29 @@ TEST(picker, leaves_a_tree_alone_that_is_in_shape) {
     expect_pick("", "none");
     expect_pick("L0: 1:a-z:100 2:a-z:100 3:a-z:100", "none");
     expect_pick("L0: 3:a-z:100 L5: 1:a-m:100 2:n-z:100 L6: 4:a-k:500 5:l-z:500", "none");
+}
+
+TEST(picker, drops_a_table_unread_when_all_has_expired_and_nothing_lies_below) {
+    expect_pick("L5: 2:a-c:100x5-1000 3:d-f:100x5-1001", "L5->L5: 2 (drop)");
+    expect_pick("L6: 2:a-c:100x5-1000!", "none");
+    expect_pick("L0: 3:a-c:100 2:b-d:100x5-9", "L0->L0: 2 (drop)"); /* newer ones do not matter */
+    expect_pick("L0: 3:b-d:100x5-9 2:a-c:100", "none");             /* older ones would come back */
+    expect_pick("L0: 3:b-d:100x5-9 2:e-f:100", "L0->L0: 3 (drop)");
+    expect_pick("L0: 3:b-d:100x5-9 L6: 2:c-e:100", "none");
+}
+
+TEST(picker, rewrites_a_table_when_half_of_what_expires_has) {
+    expect_pick("L5: 3:b-d:100x5-9 L6: 2:c-e:100", "L5->L6: 3 + 2");
+    expect_pick("L5: 3:b-d:100x900-1100 L6: 2:x-z:100", "L5->L6: 3");
+    expect_pick("L6: 3:b-d:100x900-1100", "L6->L6: 3");
+    expect_pick("L6: 3:b-d:100x900-1102", "none");
+    expect_pick("L6: 3:b-d:100x5-", "none");
+}
+
+TEST(picker, sinks_range_tombstones) {
+    expect_pick("L4: 3:b-d:9r L6: 2:c-e:100", "L4->L5: 3 (move)");
+    expect_pick("L5: 3:b-d:9r L6: 2:c-e:100", "L5->L6: 3 + 2");
+    expect_pick("L6: 3:b-d:9r", "none");
 }
 
 TEST(picker, takes_all_of_l0_and_what_it_overlaps) {
@@ -245,7 +268,9 @@ TEST(picker, fifo_merges_small_neighbours) {
 
 TEST_MAIN(
     RUN(picker, leaves_a_tree_alone_that_is_in_shape),
-    RUN(picker, takes_all_of_l0_and_what_it_overlaps),
+    RUN(picker, drops_a_table_unread_when_all_has_expired_and_nothing_lies_below),
+    RUN(picker, rewrites_a_table_when_half_of_what_expires_has),
+    RUN(picker, sinks_range_tombstones), RUN(picker, takes_all_of_l0_and_what_it_overlaps),
     RUN(picker, moves_l0_tables_that_share_no_key_and_meet_nothing),
     RUN(picker, sends_l0_above_a_large_last_level), RUN(picker, waits_for_a_running_l0_compaction),
     RUN(picker, drains_a_level_by_the_cheapest_table),

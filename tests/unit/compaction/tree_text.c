@@ -42,6 +42,14 @@ static void tree_add_table(version_edit *edit, uint32_t level, const char **text
     if (memchr(last.data, 'D', last.size))
         fields.deletes = fields.entries;
     fields.hidden_versions = memchr(last.data, 'h', last.size) != NULL;
+    const char *expiry = memchr(last.data, 'x', last.size);
+    if (expiry) {
+        char *rest;
+        fields.min_expiry = strtoull(expiry + 1, &rest, 10);
+        fields.max_expiry =
+            isdigit((unsigned char)rest[1]) ? strtoull(rest + 1, NULL, 10) : UINT64_MAX;
+    }
+    fields.range_tombstones = memchr(last.data, 'r', last.size) != NULL;
     ASSERT_OK(table_meta_new(&fields, &made));
     const char *age = memchr(last.data, '@', last.size);
     made->newest_ms = age ? strtoull(age + 1, NULL, 10) : 0;

@@ -5,7 +5,8 @@
  *
  * is four tables: number, key range, kilobytes; ! marks an input of a running job, d one that holds
  * a delete, D one that holds nothing else, h one with versions for readers of then, @5 one written
- * at millisecond 5. */
+ * at millisecond 5; x5-9 has values that expire from 5 to 9, x5- also some that never do, r a range
+ * tombstone. */
 #ifndef FIRN_TESTS_TREE_TEXT_H
 #define FIRN_TESTS_TREE_TEXT_H
 
