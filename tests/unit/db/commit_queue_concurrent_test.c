@@ -57,9 +57,11 @@ static void queue_run(void *context) {
 }
 
 static void queue_race(bool finishes_others) {
-    queue_fixture f = {0};
+    queue_fixture f;
     queue_client clients[QUEUE_THREADS];
     commit_queue_init(&f.queue);
+    f.served = f.leads = 0;
+    f.led = false;
     for (int i = 0; i < QUEUE_THREADS; i++) {
         clients[i] = (queue_client){.shared = &f, .finishes_others = finishes_others && i % 2};
         ASSERT_OK(thread_start(&clients[i].handle, "client", queue_run, &clients[i]));
