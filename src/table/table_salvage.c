@@ -292,7 +292,11 @@ static status salvage_found(salvager *s, salvage_search *search, block_handle ha
     }
     *ended = salvage_is_meta(s, search, b, at);
     if (!*ended) {
-        TRY(salvage_block(s, b, at));
+        st = salvage_block(s, b, at);
+        /* Not entries of a later kind: some other block, whose keys are none. */
+        if (status_is(st, FIRN_NOT_SUPPORTED))
+            st = error_corruption_at(at.path, at.offset, "a block whose keys are no entries");
+        TRY(st);
         TRY(salvage_note_found(search, handle));
     }
 out:
