@@ -22,7 +22,14 @@ static table_meta *const *fifo_oldest(const version *v, uint32_t *level) {
     return v->levels[0].count ? &v->levels[0].tables[v->levels[0].count - 1] : NULL;
 }
 
-/* Oldest tables at the end of L0 for which `goes` holds one after the other. */
+static status fifo_drop(const picker_view *view, uint32_t level, table_meta *const *oldest,
+                        const char *reason, compaction_plan *out) {
+    status st = picker_drop(view, level, oldest, 1, reason, out);
+    out->drops_live = status_is_ok(st);
+    return st;
+}
+
+/* The oldest table, beyond the size limit or past its time. */
 static status fifo_try_drop(const picker_view *view, compaction_plan *out) {
     const tree_options *o = view->options;
     const version *v = view->version;
@@ -32,11 +39,11 @@ static status fifo_try_drop(const picker_view *view, compaction_plan *out) {
     if (!oldest || (*oldest)->compacting)
         return STATUS_OK;
     if (o->fifo_bytes && bytes > o->fifo_bytes)
-        return picker_drop(view, level, oldest, 1, "size limit", out);
+        return fifo_drop(view, level, oldest, "size limit", out);
     uint64_t written = (*oldest)->newest_ms;
     if (o->fifo_ttl_ms && written && view->now_ms > written &&
         view->now_ms - written > o->fifo_ttl_ms)
-        return picker_drop(view, level, oldest, 1, "age", out);
+        return fifo_drop(view, level, oldest, "age", out);
     return STATUS_OK;
 }
 

@@ -13,7 +13,7 @@
 typedef enum plan_kind {
     PLAN_MERGE, /* rewritten into tables of to_level */
     PLAN_MOVE,  /* they only change their level */
-    PLAN_DROP   /* they go, and what they hold with them */
+    PLAN_DROP   /* they go, and what they hold with them; see drops_live */
 } plan_kind;
 
 typedef struct compaction_plan {
@@ -23,6 +23,7 @@ typedef struct compaction_plan {
     table_meta **inputs[LEVEL_COUNT]; /* by level (L0: newest first); owned, referenced */
     uint32_t input_count[LEVEL_COUNT];
     version *version;   /* what was picked from; referenced */
+    bool drops_live;    /* PLAN_DROP: of what readers might still see, not only what expired */
     const char *reason; /* for the event log */
 } compaction_plan;
 

@@ -98,6 +98,11 @@ FIRN_INTERNAL key_index_answer key_index_find(const key_index *index, uint64_t h
                                               internal_key target, const memtable_entry **out) {
     slice user = internal_key_user(target).s;
     *out = NULL;
+    /* An entry that found no table may belong before, between or behind those that tables hold, so
+     * from then on the index answers nothing. acquire: pairs with the release in key_index_add().
+     */
+    if (UNLIKELY(atomic_flag32_load(&index->partial, memory_order_acquire)))
+        return KEY_INDEX_UNKNOWN;
     for (const key_index_table *table = key_index_first(index); table;
          table = key_index_next(table)) {
         const key_index_bucket *bucket = key_index_bucket_of(table, hash);
@@ -112,9 +117,7 @@ FIRN_INTERNAL key_index_answer key_index_find(const key_index *index, uint64_t h
                                          out);
         }
     }
-    /* acquire: pairs with the release in key_index_add(). */
-    return atomic_flag32_load(&index->partial, memory_order_acquire) ? KEY_INDEX_UNKNOWN
-                                                                     : KEY_INDEX_NONE;
+    return KEY_INDEX_NONE;
 }
 
 /* --- adding --- */

@@ -27,7 +27,7 @@ expect 2 firn help nonsense
 expect 2 firn get
 expect_err 'usage: firn get DB KEY'
 expect 2 firn get db
-expect 2 firn get db k extra
+expect 2 firn stats db extra
 expect_err '"extra" is too much'
 expect 2 firn scan db --nonsense
 expect_err 'unknown option --nonsense'

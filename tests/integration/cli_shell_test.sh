@@ -25,8 +25,8 @@ script 2 'put x 1' 'putt y 2' 'put z 3'
 expect_err 'line 2: there is no command "putt"; did you mean "put"'
 expect 0 firn get db x
 expect 1 firn get db z
-script 2 'get a extra'
-expect_err 'line 1: get: "extra" is too much'
+script 2 'stats extra'
+expect_err 'line 1: stats: "extra" is too much'
 script 2 'get "open'
 expect_err 'quote'
 script 2 'get -o memtable_bytes=1M a'
