@@ -151,6 +151,7 @@ FIRN_INTERNAL void background_end(firn_db *db, uint32_t *running, status st, con
         commit_poison(db, st, "the database takes no more writes until it is opened again");
     mutex_lock(&db->background.guard);
     --*running;
+    db->background.ended++;
     db->background.last = failed ? st : STATUS_OK;
     db->background.retry_at_ns =
         failed ? time_monotonic_ns(db->config.clock) + BACKGROUND_RETRY_NS : 0;

@@ -58,6 +58,7 @@ typedef struct background {
     status last;  /* guarded: OK, or why the last job failed */
     uint64_t retry_at_ns;
     uint32_t flushes_running, compactions_running, others_running; /* guarded */
+    uint64_t ended;                                                /* guarded: jobs that ran */
     uint32_t pauses;        /* guarded: no automatic compactions while there are any */
     bool manual;            /* guarded: one by request runs, alone */
     uint64_t cancels;       /* guarded: how often requested compactions were cancelled */

@@ -183,15 +183,22 @@ FIRN_INTERNAL status db_resume_compactions(firn_db *db) {
 
 /* --- quiet --- */
 
-/* What is due while compactions are paused is not waited for. */
+/* What is due while compactions are paused is not waited for. A job under way hides what it works
+ * on from the picker, so "nothing is due" counts only if none ran during the look: none runs after
+ * it, and none ended since before it. */
 static bool maintenance_may_be_idle(firn_db *db) {
-    mutex_lock(&db->background.guard);
-    const background *b = &db->background;
-    bool quiet = b->flushes_running == 0 && b->compactions_running == 0, paused = b->pauses > 0;
-    mutex_unlock(&db->background.guard);
+    background *b = &db->background;
     uint64_t active;
-    return quiet && (paused ? version_set_sealed_bytes(db->versions, &active) == 0
-                            : !background_work_is_due(db));
+    mutex_lock(&b->guard);
+    uint64_t ended = b->ended;
+    bool paused = b->pauses > 0;
+    mutex_unlock(&b->guard);
+    bool due =
+        paused ? version_set_sealed_bytes(db->versions, &active) > 0 : background_work_is_due(db);
+    mutex_lock(&b->guard);
+    bool quiet = b->flushes_running == 0 && b->compactions_running == 0 && b->ended == ended;
+    mutex_unlock(&b->guard);
+    return quiet && !due;
 }
 
 FIRN_INTERNAL status db_wait_idle(firn_db *db) {
