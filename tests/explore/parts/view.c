@@ -5,11 +5,13 @@
 
 #include "format/key.c"
 #include "format/large_ref.c"
+#include "format/range_tombstone.c"
 #include "iter/iter.c"
 #include "memtable/key_index.c"
 #include "memtable/leaf_list.c"
 #include "memtable/memtable.c"
 #include "memtable/memtable_iter.c"
+#include "memtable/range_set.c"
 #include "memtable/skiplist.c"
 #include "platform/error_detail.c"
 #include "util/arena.c"
