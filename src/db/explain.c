@@ -2,6 +2,7 @@
 #include "db/read_search.h"
 #include "firn/inspect.h"
 #include "format/expiry.h"
+#include "format/large_ref.h"
 
 #include "base/poison.h"
 
@@ -14,6 +15,14 @@ typedef struct explained_read {
     uint64_t step_start_ns;
 } explained_read;
 
+/* A large value's place holds a reference to it. */
+static uint64_t explain_value_bytes(const lookup *found) {
+    large_ref ref;
+    if (found->kind == OP_PUT_LARGE && large_ref_decode(found->value, &ref))
+        return ref.bytes;
+    return expiry_strip(found->kind, found->value).size;
+}
+
 static void explain_report(explained_read *e, firn_explain_step *step, status st) {
     const lookup *found = &e->key.found;
     step->size = sizeof *step;
@@ -25,7 +34,7 @@ static void explain_report(explained_read *e, firn_explain_step *step, status st
     } else {
         step->sequence = found->sequence;
         step->verdict = FIRN_EXPLAIN_VALUE;
-        step->value_bytes = expiry_strip(found->kind, found->value).size;
+        step->value_bytes = explain_value_bytes(found);
         if (read_has_expired(&e->search, &e->key)) {
             step->verdict =
                 found->kind == OP_PUT_EXPIRY ? FIRN_EXPLAIN_EXPIRED : FIRN_EXPLAIN_DELETED;

@@ -196,6 +196,7 @@ static void verify_all_keyspaces(verify_run *r, const uint32_t *ids, uint32_t co
         r->bytes_total += version_total_bytes(view->version);
         read_view_unref(view);
     }
+    go_on = !verify_tell(r, NULL); /* also where there is nothing but the log */
     for (uint32_t i = 0; i < count && go_on; i++) {
         read_view *view = version_set_view(r->db->versions, ids[i]);
         go_on = verify_keyspace(r, view);

@@ -42,6 +42,14 @@ same kept out 'what was not deleted is there'
 expect 0 firn compact db --from 00000100 --to 00000200
 expect 0 firn verify db
 
+# What is only in the log is checked too, and said to be; explain knows the size of large values.
+head -c 2000000 /dev/zero >zeros
+expect 0 firn put logged large --file zeros
+expect 0 firn verify logged
+grep -q '^0 B' out && fail 'verify counts what it read of the log'
+expect 0 firn explain logged large
+grep -q '2000000 bytes' out || fail 'explain shows the size of a large value'
+
 # inspect knows each kind of file.
 expect 0 firn put db one more
 for file in db/*.wal db/*.sst db/MANIFEST-*; do
