@@ -83,7 +83,7 @@ static status open_survey_path(const db_config *config, const char *path, bool *
     else if (!survey.has_current && survey.has_data)
         st = error_status(FIRN_CORRUPTION,
                           "%s/CURRENT: missing, but logs or tables of a database are there; put it "
-                          "back from a backup (offset 0)",
+                          "back from a backup, or run 'firn repair'",
                           path);
     else if (!survey.has_current && (config->read_only || !config->create_if_missing))
         st = error_status(FIRN_NOT_FOUND, "%s: no database there", path);

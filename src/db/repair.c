@@ -290,8 +290,8 @@ static status repair_commit(repair *r) {
         REPAIR_MESSAGE(FIRN_REPAIR_ACTION, file_path(path, r->directory, FILE_MANIFEST, number));
     done.entries = edit.added_count;
     /* It is done: nobody can stop it any more. */
-    (void)!status_is_ok(
-        repair_tell(r, &done, "%s: in force, with %u tables", path, edit.added_count));
+    (void)!status_is_ok(repair_tell(r, &done, "%s: in force, with %u table%s", path,
+                                    edit.added_count, edit.added_count == 1 ? "" : "s"));
 out:
     manifest_deinit(&m);
     version_edit_deinit(&edit);
