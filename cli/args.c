@@ -39,8 +39,7 @@ static int args_set_engine(cli_call *call, const char *setting) {
     memcpy(name, setting, name_size);
     name[name_size] = '\0';
     if (firn_options_set(&call->engine, name, equals + 1) != FIRN_OK)
-        return cli_usage_error(call, "-o %s: %s (\"firn options\" lists them)", setting,
-                               firn_error_detail());
+        return cli_usage_error(call, "-o %s: %s", setting, firn_error_detail());
     return CLI_OK;
 }
 
@@ -133,9 +132,9 @@ int args_parse(cli_call *call, int argc, char **argv) {
         return cli_usage_error(call, "something is missing; usage: firn %s %s", call->verb->name,
                                call->verb->usage);
     if (call->positional_count > call->verb->positional_max)
-        return cli_usage_error(call, "\"%s\" is too much; usage: firn %s %s",
+        return cli_usage_error(call, "\"%s\" is too much; usage: firn %s%s%s",
                                call->positional[call->verb->positional_max], call->verb->name,
-                               call->verb->usage);
+                               *call->verb->usage ? " " : "", call->verb->usage);
     return CLI_OK;
 }
 

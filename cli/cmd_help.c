@@ -50,7 +50,7 @@ static void help_overview(output *out) {
                            "usage: firn VERB DB [ARGUMENTS] [OPTIONS]\n\n");
     const cli_verb *verb;
     for (size_t i = 0; (verb = cli_verb_at(i)) != NULL; i++)
-        (void)output_printf(out, "  %-10s %s\n", verb->name, verb->summary);
+        (void)output_printf(out, "  %-12s %s\n", verb->name, verb->summary);
     (void)output_text(
         out, "\n\"firn help VERB\" tells more about one of them. DB is the database's directory.\n"
              "Keys and values are typed and shown with \\\\ \\t \\n \\r \\0 \\xHH for bytes that "

@@ -76,8 +76,8 @@ static int shell_help(shell *sh, int argc, char **argv) {
     }
     for (size_t i = 0; (verb = cli_verb_at(i)) != NULL; i++)
         if (verb->in_shell)
-            (void)output_printf(out, "  %-10s %s\n", verb->name, verb->summary);
-    (void)output_text(out, "  help VERB  tell about one of them\n  quit       leave\n");
+            (void)output_printf(out, "  %-12s %s\n", verb->name, verb->summary);
+    (void)output_text(out, "  help VERB    tell about one of them\n  quit         leave\n");
     return CLI_OK;
 }
 

@@ -12,7 +12,10 @@ int cli_open(cli_call *call, cli_access access, firn_db **out) {
         options->create_if_missing = FIRN_NO;
     firn_status code = firn_open(call->positional[0], options, out);
     if (code == FIRN_NOT_FOUND) {
-        cli_message(call, "NOT_FOUND: no database at %s", call->positional[0]);
+        if (access == CLI_WRITE_OR_CREATE && options->create_if_missing != FIRN_NO)
+            cli_message(call, "NOT_FOUND: %s", firn_error_detail());
+        else
+            cli_message(call, "NOT_FOUND: no database at %s", call->positional[0]);
         return CLI_FAILED;
     }
     return code == FIRN_OK ? CLI_OK : cli_engine_error(call, code);

@@ -18,7 +18,7 @@ static const cli_option put_options[] = {
     {"file", "FILE", "the value is the content of FILE", 'f'},
     {"raw", NULL, "take KEY and VALUE as they stand, backslashes too", 'r'},
     {"sync", NULL, "return only once the write is on stable storage", 's'},
-    {"ttl", "SPAN", "the value expires after 500ms, 30s, 15m, 2h, 7d ...", 0},
+    {"ttl", "SPAN", "the value expires after 500ms, 30s, 15m, 2h, 7d (seconds without unit)", 0},
     OPTION_END};
 
 static const cli_option get_options[] = {
@@ -177,7 +177,8 @@ static const cli_verb verbs_table[] = {
     {.name = "export",
      .summary = "write all records, or files, so that import takes them back",
      .usage = "DB [OPTIONS]",
-     .help = "Records go to standard output, as of one moment. --files DIR is the way back from\n"
+     .help = "Records go to standard output, as of one moment. When a value expires is not among\n"
+             "them: imported again it stays for good. --files DIR is the way back from\n"
              "import --files; DIR must be new or empty. A key that is no plain relative path is\n"
              "reported and left out, and the exit status is 3.",
      .options = export_options,

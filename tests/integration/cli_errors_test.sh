@@ -72,6 +72,7 @@ expect 3 firn put other k v
 expect_err 'other'
 [ "$(ls -A other)" = notes.txt ] || fail "something was put beside foreign files: $(ls -A other)"
 expect 3 firn put no/such/parent k v
+expect_err 'the directory to create it in does not exist'
 if [ "$(id -u)" -ne 0 ]; then
   mkdir sealed && chmod 500 sealed
   expect 3 firn put sealed/db k v
