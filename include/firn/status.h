@@ -30,7 +30,7 @@ typedef enum firn_status {
     FIRN_READ_ONLY = 8,        /* a write on a database opened read-only */
     FIRN_NOT_SUPPORTED = 9,    /* a newer format, or a feature this build lacks */
     FIRN_TOO_LARGE = 10,       /* key over 65,535 bytes, value over 1 GiB, or batch over 2 GiB */
-    FIRN_ABORTED = 11,         /* given up because the database is closing */
+    FIRN_ABORTED = 11,         /* given up: cancelled, or the database is closing */
     FIRN_SNAPSHOT_TOO_OLD = 12, /* the data of that snapshot was dropped */
     FIRN_NO_MEMORY = 13,        /* allocation failed or memory_bytes is exhausted */
     FIRN_WOULD_BLOCK = 14       /* a cached-only read would have to touch the disk */
