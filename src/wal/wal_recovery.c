@@ -452,6 +452,14 @@ static status wal_replay_walk(wal_replay *r) {
         if (!read_on)
             break;
     }
+    /* The writer has flushed and removed the segment since the manifest was read: with what that
+     * manifest lists alone, acknowledged writes would be missing. Only a claim of a later record
+     * could tell otherwise, and without syncs there is none. */
+    if (!r->segment && r->args->beside_writer && wal_replay_next_usable(r)) {
+        st = error_status(FIRN_ABORTED, "log segment %" PRIu64 " is not there any more",
+                          r->floor_segment);
+        goto out;
+    }
     if (!r->segment)
         TRY(wal_replay_judge_end(r, &read_on));
 out:

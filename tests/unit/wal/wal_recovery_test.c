@@ -586,6 +586,17 @@ TEST(wal_recovery, beside_a_writer_missing_files_mean_start_over) {
     stop();
 }
 
+/* Nothing was synced, so no record claims that anything before it must be there. */
+TEST(wal_recovery, beside_a_writer_a_first_segment_gone_unsynced_means_start_over) {
+    begin();
+    append(24, 1000);
+    args.beside_writer = true;
+    ASSERT_OK(recover());
+    wal_writer_release(w, wal_writer_floor_segment(w, model->at[10].position));
+    ASSERT_CODE(recover(), FIRN_ABORTED);
+    stop();
+}
+
 /* The writer completes a record, and has synced it, between two looks of the reader. */
 static const firn_vfs *beside_under;
 static uint8_t *beside_at;
@@ -673,5 +684,6 @@ LOG_TEST_MAIN(RUN_WITH(an_empty_directory_is_an_empty_log), RUN_WITH(says_where_
               RUN_WITH(a_valid_record_that_makes_no_sense_is_corruption),
               RUN_WITH(gives_up_when_the_receiver_does),
               RUN_WITH(beside_a_writer_missing_files_mean_start_over),
+              RUN_WITH(beside_a_writer_a_first_segment_gone_unsynced_means_start_over),
               RUN_WITH(beside_a_writer_a_tail_that_moves_is_not_damage),
               RUN_WITH(every_allocation_may_fail))
