@@ -1,7 +1,8 @@
 /* A table file with fuzzed bytes. The first byte of the input picks the mode: even, the rest is the
  * whole file; odd, the rest is a list of changes (u16 position, u8 value) to a good table whose
  * blocks and footer then get the checksums their bytes deserve, so that the decoders behind the
- * checksums are reached. */
+ * checksums are reached. Its next bits: the good table's index is partitioned; there is a block
+ * cache, so that partitions are read when they are needed. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define TABLE_FUZZ_PATH "/fuzz.sst"
+enum { TABLE_FUZZ_CHANGES = 1, TABLE_FUZZ_PARTITIONED = 2, TABLE_FUZZ_CACHED = 4 };
 enum { TABLE_FUZZ_KEYS = 40, TABLE_FUZZ_BLOCKS_MAX = 64 };
 
 static status table_fuzz_chunk(void *context, uint64_t index, uint8_t *out, size_t *bytes) {
@@ -45,7 +47,7 @@ static void table_fuzz_add(table_builder *b, int i, buf *key) {
             table_builder_add(b, whole, slice_from_string(kind == OP_PUT ? "a value" : "")));
 }
 
-static void table_fuzz_build(vfs_mem *disk) {
+static void table_fuzz_build(vfs_mem *disk, uint8_t mode) {
     vfs_file *file = NULL;
     table_builder *b = NULL;
     table_summary summary;
@@ -56,6 +58,7 @@ static void table_fuzz_build(vfs_mem *disk) {
                                .block_bytes = 200,
                                .restart_interval = 3,
                                .filter_bits_per_key = 8,
+                               .index_partition_bytes = mode & TABLE_FUZZ_PARTITIONED ? 20 : 0,
                                .identity = {1, 2, 3}};
     table_fuzz_must(table_builder_new(&args, &b));
     for (int i = 0; i < TABLE_FUZZ_KEYS; i++)
@@ -69,8 +72,10 @@ static void table_fuzz_build(vfs_mem *disk) {
 /* Where the blocks of the good table lie; returns how many. */
 static size_t table_fuzz_blocks(const table *t, block_handle *out) {
     size_t count = 0;
-    for (uint32_t i = 0; i < t->index.count && i < TABLE_FUZZ_BLOCKS_MAX - 4; i++)
+    for (uint32_t i = 0; i < t->index.count; i++)
         out[count++] = table_index_handle(&t->index, i);
+    for (uint32_t i = 0; i < t->top.count; i++)
+        out[count++] = table_index_handle(&t->top, i);
     out[count++] = t->meta.filter;
     out[count++] = t->meta.properties;
     out[count++] = t->footer.index;
@@ -91,13 +96,15 @@ static void table_fuzz_reseal(uint8_t *file, uint64_t bytes, const block_handle 
     encode_fixed32(footer + 56, crc);
 }
 
-static void table_fuzz_mutate(vfs_mem *disk, const uint8_t *data, size_t size) {
+static void table_fuzz_mutate(vfs_mem *disk, uint8_t mode, const uint8_t *data, size_t size) {
     table *t = NULL;
     block_handle blocks[TABLE_FUZZ_BLOCKS_MAX];
     uint64_t bytes = 0;
-    table_fuzz_build(disk);
+    table_fuzz_build(disk, mode);
     table_open_args args = {.vfs = vfs_mem_vfs(disk), .path = TABLE_FUZZ_PATH};
     table_fuzz_must(table_open(&args, &t));
+    if (t->index.count + t->top.count > TABLE_FUZZ_BLOCKS_MAX - 4)
+        abort();
     size_t count = table_fuzz_blocks(t, blocks);
     table_unref(t);
     uint8_t *file = vfs_mem_contents(disk, TABLE_FUZZ_PATH, &bytes);
@@ -128,8 +135,8 @@ static void table_fuzz_read(table *t) {
         lookup found;
         table_get_trace trace;
         internal_key key = {slice_of(seek, sizeof seek)};
-        if (!status_is_ok(
-                table_get(t, key, hash64(seek, 5), &(table_read_args){0}, &trace, &found)))
+        if (!status_is_ok(table_get(t, key, hash64(seek, 5), &(table_read_args){.fill_cache = true},
+                                    &trace, &found)))
             continue;
         for (size_t b = 0; b < found.value.size; b++)
             sum += found.value.data[b];
@@ -155,16 +162,20 @@ static void table_fuzz_read(table *t) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     vfs_mem *disk = NULL;
     table *t = NULL;
+    cache *blocks = NULL;
     if (size < 1 || !status_is_ok(vfs_mem_new(&disk)))
         return 0;
-    if (data[0] % 2)
-        table_fuzz_mutate(disk, data + 1, size - 1);
+    if (data[0] & TABLE_FUZZ_CHANGES)
+        table_fuzz_mutate(disk, data[0], data + 1, size - 1);
     else
         table_fuzz_write(disk, data + 1, size - 1);
-    table_open_args args = {.vfs = vfs_mem_vfs(disk), .path = TABLE_FUZZ_PATH};
+    if (data[0] & TABLE_FUZZ_CACHED)
+        table_fuzz_must(cache_new(4000, 1, &blocks));
+    table_open_args args = {.vfs = vfs_mem_vfs(disk), .path = TABLE_FUZZ_PATH, .blocks = blocks};
     if (status_is_ok(table_open(&args, &t)))
         table_fuzz_read(t);
     table_unref(t);
+    cache_free(blocks);
     vfs_mem_free(disk);
     return 0;
 }

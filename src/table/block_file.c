@@ -161,6 +161,21 @@ FIRN_INTERNAL status block_load(const block_source *source, block_handle handle,
     return STATUS_OK;
 }
 
+FIRN_INTERNAL status block_from_raw(slice raw, table_block **out) {
+    *out = NULL;
+    table_block *b = raw.size <= BLOCK_RAW_BYTES_MAX ? block_new(raw.size) : NULL;
+    if (!b)
+        return error_status(FIRN_NO_MEMORY, "no memory for a block of %zu bytes", raw.size);
+    slice_copy_to(raw, b->bytes);
+    b->raw_bytes = (uint32_t)raw.size;
+    if (!block_view_init(&b->view, block_raw(b))) {
+        block_free(b);
+        return status_of(FIRN_CORRUPTION, "malformed block");
+    }
+    *out = b;
+    return STATUS_OK;
+}
+
 FIRN_INTERNAL void block_free(table_block *b) {
     memory_free(b);
 }

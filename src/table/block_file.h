@@ -84,6 +84,8 @@ FIRN_INTERNAL NODISCARD status block_load_raw(const block_source *source, block_
 /* The same for a block of entries: its view is ready. */
 FIRN_INTERNAL NODISCARD status block_load(const block_source *source, block_handle handle,
                                           table_block **out);
+/* A block of entries that were not read but built. CORRUPTION: they are none. */
+FIRN_INTERNAL NODISCARD status block_from_raw(slice raw, table_block **out);
 FIRN_INTERNAL void block_free(table_block *b); /* NULL is fine */
 
 /* A block in use: pinned in a cache, or the user's own, or in place in the mapped file, which the

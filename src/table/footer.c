@@ -35,7 +35,8 @@ FIRN_INTERNAL void table_footer_encode(const table_footer *footer,
     encode_fixed64(out + 16, footer->index.offset);
     encode_fixed64(out + 24, footer->index.bytes);
     memcpy(out + TABLE_FOOTER_IDENTITY, footer->identity, sizeof footer->identity);
-    encode_fixed32(out + TABLE_FOOTER_INDEX_KIND, TABLE_INDEX_ONE_BLOCK);
+    encode_fixed32(out + TABLE_FOOTER_INDEX_KIND,
+                   footer->is_partitioned ? TABLE_INDEX_PARTITIONED : TABLE_INDEX_ONE_BLOCK);
     encode_fixed32(out + TABLE_FOOTER_FLAGS, 0);
     encode_fixed32(out + TABLE_FOOTER_FORMAT, footer->format);
     memcpy(out + TABLE_FOOTER_MAGIC, table_magic, sizeof table_magic);
@@ -59,16 +60,16 @@ FIRN_INTERNAL status table_footer_decode(const uint8_t in[TABLE_FOOTER_BYTES], b
         return error_corruption_at(at.path, at.offset, "checksum mismatch in the footer");
     uint32_t kind = decode_fixed32(in + TABLE_FOOTER_INDEX_KIND);
     uint32_t flags = decode_fixed32(in + TABLE_FOOTER_FLAGS);
-    if (kind != TABLE_INDEX_ONE_BLOCK || flags != 0)
+    uint32_t newest_kind = format < TABLE_FORMAT ? TABLE_INDEX_ONE_BLOCK : TABLE_INDEX_PARTITIONED;
+    if (kind < TABLE_INDEX_ONE_BLOCK || kind > newest_kind || flags != 0)
         return error_status(FIRN_NOT_SUPPORTED,
                             "%s: the table has %s (kind %" PRIu32 ", flags %" PRIu32
-                            "), which this build does not know",
-                            at.path,
-                            kind == TABLE_INDEX_PARTITIONED ? "a partitioned index" : "features",
-                            kind, flags);
+                            "), which this build does not know in format %" PRIu32,
+                            at.path, flags ? "features" : "an index", kind, flags, format);
     out->meta_index = (block_handle){decode_fixed64(in), decode_fixed64(in + 8)};
     out->index = (block_handle){decode_fixed64(in + 16), decode_fixed64(in + 24)};
     out->format = format;
+    out->is_partitioned = kind == TABLE_INDEX_PARTITIONED;
     memcpy(out->identity, in + TABLE_FOOTER_IDENTITY, sizeof out->identity);
     return STATUS_OK;
 }

@@ -11,15 +11,17 @@
 
 #define TABLE_FOOTER_BYTES 72
 /* Format 1: deletes, puts, large puts. Format 2: the other kinds too, range tombstones among them.
- * A table that needs nothing of 2 is written as 1. */
+ * Format 3: partitioned indexes. A table is written as the first format that has what it needs. */
 #define TABLE_FORMAT_FIRST 1
-#define TABLE_FORMAT       2
+#define TABLE_FORMAT_KINDS 2
+#define TABLE_FORMAT       3
 
 typedef struct table_footer {
     block_handle meta_index;
-    block_handle index;
+    block_handle index; /* of a partitioned index, its top */
     uint8_t identity[16];
     uint32_t format;
+    bool is_partitioned; /* the index; from format 3 on */
 } table_footer;
 
 FIRN_INTERNAL void table_footer_encode(const table_footer *footer, uint8_t out[TABLE_FOOTER_BYTES]);

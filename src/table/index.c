@@ -18,6 +18,17 @@ static block_entry table_index_entry(const table_index *index, uint32_t position
     return e;
 }
 
+/* What an entry leads to. Of a top each entry also says how many data blocks its partition has. */
+static bool table_index_decode_value(const table_index *index, const block_entry *e,
+                                     block_handle *handle, uint32_t *blocks) {
+    slice value = slice_of(e->suffix + e->unshared, e->value_bytes);
+    *blocks = 1;
+    if (!index->firsts)
+        return block_handle_decode(value, handle);
+    return get_varint64(&value, &handle->offset) && get_varint64(&value, &handle->bytes) &&
+           get_varint32(&value, blocks) && *blocks > 0 && value.size == 0;
+}
+
 FIRN_INTERNAL internal_key table_index_separator(const table_index *index, uint32_t position) {
     DCHECK(position < index->count);
     block_entry e = table_index_entry(index, position);
@@ -28,10 +39,18 @@ FIRN_INTERNAL block_handle table_index_handle_slow(const table_index *index, uin
     DCHECK(position < index->count);
     block_entry e = table_index_entry(index, position);
     block_handle handle;
-    bool sound = block_handle_decode(slice_of(e.suffix + e.unshared, e.value_bytes), &handle);
+    uint32_t blocks;
+    bool sound = table_index_decode_value(index, &e, &handle, &blocks);
     DCHECK(sound);
     (void)sound;
     return handle;
+}
+
+FIRN_INTERNAL void table_index_copy_entry(const table_index *index, uint32_t position,
+                                          block_builder *to) {
+    block_entry e = table_index_entry(index, position);
+    block_builder_add(to, slice_of(e.suffix, e.unshared), 0,
+                      slice_of(e.suffix + e.unshared, e.value_bytes));
 }
 
 /* Walks the entries once: each must be a restart point with an internal key and a handle, and the
@@ -39,22 +58,28 @@ FIRN_INTERNAL block_handle table_index_handle_slow(const table_index *index, uin
 static bool table_index_check(table_index *index, uint64_t limit) {
     const block_view *view = &index->contents->view;
     const uint8_t *p = view->data, *end = p + view->entries_bytes;
-    uint64_t data_end = 0;
+    uint64_t data_end = 0, blocks_before = 0;
     for (uint32_t i = 0; i < view->restart_count; i++) {
         block_entry e;
         block_handle handle;
+        uint32_t blocks;
         if (decode_fixed32(end + (size_t)i * 4) != (uint64_t)(p - view->data))
             return false;
         p = block_entry_decode(p, end, &e);
         if (!p || e.shared != 0 || e.unshared < KEY_TRAILER_BYTES ||
             e.unshared > BLOCK_KEY_BYTES_MAX)
             return false;
-        if (!block_handle_decode(slice_of(e.suffix + e.unshared, e.value_bytes), &handle))
+        if (!table_index_decode_value(index, &e, &handle, &blocks))
             return false;
         if (handle.offset < data_end || handle.bytes > BLOCK_RAW_BYTES_MAX ||
             handle.offset > limit || limit - handle.offset < handle.bytes + BLOCK_TRAILER_BYTES)
             return false;
         data_end = handle.offset + handle.bytes + BLOCK_TRAILER_BYTES;
+        blocks_before += blocks;
+        if (blocks_before >= UINT32_MAX)
+            return false;
+        if (index->firsts)
+            index->firsts[i + 1] = (uint32_t)blocks_before;
     }
     index->count = view->restart_count;
     index->data_end = data_end;
@@ -95,34 +120,59 @@ static bool table_index_fill_heads(table_index *index) {
     return true;
 }
 
-FIRN_INTERNAL status table_index_init(table_index *index, table_block *contents, key_order order,
-                                      block_place at) {
-    status st = STATUS_OK;
-    *index = (table_index){.order = order, .contents = contents, .has_heads = !order.custom};
-    if (!table_index_check(index, at.offset)) {
-        st = error_corruption_at(at.path, at.offset, "malformed index block");
-        goto out;
-    }
+static COLD status table_index_no_memory(block_place at) {
+    return error_status(FIRN_NO_MEMORY, "%s: no memory for the index", at.path);
+}
+
+/* Everything but `contents` is set on success; `firsts` was, if there is one. */
+static status table_index_fill(table_index *index, block_place at, uint64_t limit) {
+    if (!table_index_check(index, limit))
+        return error_corruption_at(at.path, at.offset, "malformed index block");
     if (index->count == 0)
         return STATUS_OK;
     index->places = memory_new((size_t)index->count * sizeof *index->places);
-    if (!index->places) {
-        st = error_status(FIRN_NO_MEMORY, "%s: no memory for the index", at.path);
-        goto out;
-    }
+    if (!index->places)
+        return table_index_no_memory(at);
     table_index_fill_handles(index);
     if (!index->has_heads || table_index_fill_heads(index))
         return STATUS_OK;
-    st = error_corruption_at(at.path, at.offset, "the index's keys are not in order");
-out:
-    memory_free(index->places);
-    *index = (table_index){0};
+    return error_corruption_at(at.path, at.offset, "the index's keys are not in order");
+}
+
+/* On failure `contents` stays the caller's. */
+static status table_index_finish_init(table_index *index, block_place at, uint64_t limit) {
+    status st = table_index_fill(index, at, limit);
+    if (!status_is_ok(st)) {
+        index->contents = NULL;
+        table_index_deinit(index);
+    }
     return st;
+}
+
+FIRN_INTERNAL status table_index_init(table_index *index, table_block *contents, key_order order,
+                                      block_place at, uint64_t limit) {
+    *index = (table_index){.order = order, .contents = contents, .has_heads = !order.custom};
+    return table_index_finish_init(index, at, limit);
+}
+
+FIRN_INTERNAL status table_index_init_top(table_index *index, table_block *contents,
+                                          key_order order, block_place at) {
+    uint32_t *firsts = memory_new(((size_t)contents->view.restart_count + 1) * sizeof *firsts);
+    *index = (table_index){0};
+    if (!firsts)
+        return table_index_no_memory(at);
+    firsts[0] = 0;
+    *index = (table_index){.order = order,
+                           .contents = contents,
+                           .has_heads = !order.custom,
+                           .firsts = firsts};
+    return table_index_finish_init(index, at, at.offset);
 }
 
 FIRN_INTERNAL void table_index_deinit(table_index *index) {
     block_free(index->contents);
     memory_free(index->places);
+    memory_free(index->firsts);
     *index = (table_index){0};
 }
 
@@ -170,5 +220,7 @@ FIRN_INTERNAL uint32_t table_index_find(const table_index *index, internal_key t
 
 FIRN_INTERNAL uint64_t table_index_memory_bytes(const table_index *index) {
     uint64_t places = (uint64_t)index->count * sizeof *index->places;
+    if (index->firsts)
+        places += ((uint64_t)index->count + 1) * sizeof *index->firsts;
     return places + (index->contents ? block_memory_bytes(index->contents) : 0);
 }

@@ -4,6 +4,7 @@
 
 #include "platform/error_detail.h"
 #include "platform/memory.h"
+#include "table/index_ref.h"
 #include "table/properties.h"
 #include "table/table_internal.h"
 
@@ -145,13 +146,46 @@ out:
     return st;
 }
 
-static status table_open_index(table *t) {
+/* Data ends where the first of the other parts begins. */
+static uint64_t table_end_of_data(const table *t) {
+    uint64_t end = t->footer.index.offset;
+    const block_handle parts[] = {t->meta.filter, t->meta.range_tombstones, t->meta.properties};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (parts[i].bytes && parts[i].offset < end)
+            end = parts[i].offset;
+    if (t->top.count && table_index_handle(&t->top, 0).offset < end)
+        end = table_index_handle(&t->top, 0).offset;
+    return end;
+}
+
+/* Takes *b on success. */
+static status table_open_partitions(table *t, table_block **b, const table_open_args *args) {
+    status st = table_index_init_top(&t->top, *b, t->order, table_place(t, t->footer.index.offset));
+    if (!status_is_ok(st))
+        return st;
+    *b = NULL;
+    t->block_count = t->top.firsts[t->top.count];
+    t->data_end = table_end_of_data(t);
+    t->is_by_partition = true;
+    if (t->blocks && index_partitions_memory_bytes(t) > args->index_memory_max)
+        return STATUS_OK;
+    return index_partitions_join(t);
+}
+
+static status table_open_index(table *t, const table_open_args *args) {
     status st = STATUS_OK;
     table_block *b = NULL;
+    uint64_t offset = t->footer.index.offset;
     TRY(block_load(&t->source, t->footer.index, &b));
-    TRY(table_index_init(&t->index, b, t->order, table_place(t, t->footer.index.offset)));
-    b = NULL;
-    if (t->index.count != t->properties.data_blocks)
+    if (t->footer.is_partitioned) {
+        TRY(table_open_partitions(t, &b, args));
+    } else {
+        TRY(table_index_init(&t->index, b, t->order, table_place(t, offset), offset));
+        b = NULL;
+        t->block_count = t->index.count;
+        t->data_end = t->index.data_end;
+    }
+    if (t->block_count != t->properties.data_blocks)
         st = error_corruption_at(t->file->path, t->footer.index.offset,
                                  "the index and the properties disagree on the data blocks");
 out:
@@ -161,6 +195,7 @@ out:
 
 static void table_free(table *t) {
     table_index_deinit(&t->index);
+    table_index_deinit(&t->top);
     memory_free(t->filter_memory);
     table_unmap_file(t);
     memory_free(t->ranges);
@@ -181,7 +216,7 @@ FIRN_INTERNAL status table_open(const table_open_args *args, table **out) {
     TRY(table_open_file(t, args));
     TRY(table_read_meta(&t->source, t->footer.meta_index, &t->meta));
     TRY(table_open_properties(t));
-    TRY(table_open_index(t));
+    TRY(table_open_index(t, args));
     TRY(table_open_filter(t));
     TRY(table_open_ranges(t));
     t->verifies_reads = args->verifies_reads;
@@ -215,15 +250,16 @@ FIRN_INTERNAL const table_properties *table_get_properties(const table *t) {
 }
 
 FIRN_INTERNAL uint64_t table_memory_bytes(const table *t) {
-    return sizeof *t + table_index_memory_bytes(&t->index) + t->filter_memory_bytes +
-           (t->ranges ? t->ranges->bytes + t->range_block->raw_bytes : 0);
+    return sizeof *t + table_index_memory_bytes(&t->index) + table_index_memory_bytes(&t->top) +
+           t->filter_memory_bytes + (t->ranges ? t->ranges->bytes + t->range_block->raw_bytes : 0);
 }
 
 /* Whether the key sought may begin the block after `position` although the separator of `position`
  * is not below it: when the separator is exactly that user key, shortened. */
-static bool table_spills_over(const table *t, uint32_t position, internal_key seek) {
-    return position + 1 < t->index.count &&
-           slice_equal(internal_key_user(table_index_separator(&t->index, position)).s,
+static bool table_spills_over(const table *t, const index_ref *part, uint32_t position,
+                              internal_key seek) {
+    return position + 1 < t->block_count &&
+           slice_equal(internal_key_user(index_ref_separator(part, position)).s,
                        internal_key_user(seek).s);
 }
 
@@ -238,18 +274,32 @@ FIRN_INTERNAL void table_pin_lookup(table *t, lookup *found) {
     found->unpin = table_unpin;
 }
 
-/* Searches one block. The reference stays the caller's. */
-static status table_search_block(table *t, uint32_t position, internal_key seek,
-                                 const table_read_args *args, block_ref *ref, block_hit *hit) {
+/* Where a search stands. The references are let go of by table_search_end. */
+typedef struct table_search {
+    uint32_t position;
+    index_ref part;
+    block_ref block;
+} table_search;
+
+static void table_search_end(table_search *s) {
+    block_ref_release(&s->block);
+    if (UNLIKELY(s->part.partition != NULL))
+        index_ref_release(&s->part);
+}
+
+/* Searches the block at hand. */
+static status table_search_block(table *t, table_search *s, internal_key seek,
+                                 const table_read_args *args, block_hit *hit) {
     status st = STATUS_OK;
-    block_handle handle = table_index_handle(&t->index, position);
+    block_ref *ref = &s->block;
+    block_handle handle = index_ref_handle(&s->part, s->position);
     block_place at = table_place(t, handle.offset);
     TRY(args->cached_only ? block_ref_lookup(&t->source, handle, t->blocks, ref)
-                          : table_fetch_block(t, position, args->fill_cache, ref));
+                          : table_fetch_block(t, s->position, handle, args->fill_cache, ref));
     st = block_search(&ref->view, at, t->order, seek, hit);
     if (table_in_place_is_good(t, ref))
         goto out;
-    TRY(table_fetch_block_again(t, position, args->fill_cache, ref));
+    TRY(table_fetch_block_again(t, handle, args->fill_cache, ref));
     TRY(block_search(&ref->view, at, t->order, seek, hit));
 out:
     return st;
@@ -266,6 +316,18 @@ static inline void table_trace_block(table_get_trace *trace, const block_ref *re
     trace->block_bytes += ref->view.entries_bytes;
 }
 
+/* To the first block that may have the key. */
+static status table_search_begin(table *t, table_search *s, internal_key seek,
+                                 const table_read_args *args, table_get_trace *trace) {
+    status st = index_ref_find(t, seek, args, &s->part, &s->position);
+    if (UNLIKELY(s->part.partition != NULL)) {
+        trace->blocks_read += s->part.was_read;
+        trace->blocks_cached += !s->part.was_read;
+        trace->block_bytes += s->part.index->contents->raw_bytes;
+    }
+    return st;
+}
+
 FIRN_INTERNAL const range_fragments *table_ranges(const table *t) {
     return t->ranges;
 }
@@ -273,42 +335,43 @@ FIRN_INTERNAL const range_fragments *table_ranges(const table *t) {
 static status table_get_point(table *t, internal_key seek, uint64_t hash,
                               const table_read_args *args, table_get_trace *trace, lookup *out) {
     status st = STATUS_OK;
-    block_ref ref = {0};
+    table_search s = {.part = index_ref_whole(t)};
+    bool searches_first = args->is_last && LIKELY(s.part.index != NULL);
     *out = (lookup){0};
     *trace = (table_get_trace){0};
-    uint32_t position = 0;
     /* A search of the index takes as long as a line of the filter is under way: where the key is
      * likely here, the two overlap; elsewhere the filter saves the search. */
-    if (args->is_last)
-        position = table_index_find(&t->index, seek);
+    if (searches_first)
+        s.position = table_index_find(s.part.index, seek);
     if (t->filter.lines) {
         trace->filter_checked = true;
         trace->filter_negative = !filter_may_contain(&t->filter, hash);
         if (trace->filter_negative)
             return STATUS_OK;
     }
-    if (!args->is_last)
-        position = table_index_find(&t->index, seek);
-    for (; position < t->index.count; position++) {
+    if (!searches_first)
+        TRY(table_search_begin(t, &s, seek, args, trace));
+    for (; s.position < t->block_count; s.position++) {
         block_hit hit;
-        TRY(table_search_block(t, position, seek, args, &ref, &hit));
-        table_trace_block(trace, &ref);
+        TRY(index_ref_reach(t, s.position, args, &s.part));
+        TRY(table_search_block(t, &s, seek, args, &hit));
+        table_trace_block(trace, &s.block);
         if (hit.same_user_key) {
             *out = (lookup){.found = true,
                             .kind = (op_kind)(hit.trailer & 0xff),
                             .sequence = hit.trailer >> 8,
                             .value = hit.value,
-                            .in_place = !ref.block};
-            if (ref.block)
-                block_ref_to_pin(&ref, &out->pin, &out->unpin);
-            goto out; /* with the block pinned, ref is empty */
+                            .in_place = !s.block.block};
+            if (s.block.block)
+                block_ref_to_pin(&s.block, &out->pin, &out->unpin);
+            goto out; /* with the block pinned, its reference is empty */
         }
-        block_ref_release(&ref);
-        if (LIKELY(!table_spills_over(t, position, seek)))
+        block_ref_release(&s.block);
+        if (LIKELY(!table_spills_over(t, &s.part, s.position, seek)))
             break;
     }
 out:
-    block_ref_release(&ref);
+    table_search_end(&s);
     return st;
 }
 
@@ -327,8 +390,17 @@ FIRN_INTERNAL status table_get(table *t, internal_key seek, uint64_t hash,
 }
 
 FIRN_INTERNAL uint64_t table_approximate_offset(table *t, internal_key key) {
-    uint32_t position = table_index_find(&t->index, key);
-    if (position == t->index.count)
-        return t->index.data_end;
-    return table_index_handle(&t->index, position).offset;
+    const table_read_args args = {.cached_only = true};
+    index_ref part = {0};
+    uint32_t position;
+    uint64_t offset = t->data_end;
+    if (status_is_ok(index_ref_find(t, key, &args, &part, &position))) {
+        if (position < t->block_count)
+            offset = index_ref_handle(&part, position).offset;
+        index_ref_release(&part);
+        return offset;
+    }
+    /* Not in the cache: as many blocks are before the partition as the top says. */
+    uint32_t before = t->top.firsts[table_index_find(&t->top, key)];
+    return (uint64_t)((double)t->data_end * before / t->block_count);
 }

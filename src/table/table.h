@@ -25,13 +25,15 @@ typedef struct table_open_args {
     cache *blocks;                    /* kept; NULL: blocks are read each time */
     uint64_t expected_bytes;          /* 0: unknown. Other sizes are CORRUPTION */
     const uint8_t *expected_identity; /* NULL: unknown */
+    uint64_t index_memory_max; /* a partitioned index is held decoded as a whole if it takes no
+                                  more; a table without a cache holds it always */
     bool is_mapped;      /* blocks that are not compressed are used where the system keeps the file;
                             where it cannot be mapped, and once a page of it failed, it is read */
     bool verifies_reads; /* mapped: check a block's checksum at each use, not at the first only */
 } table_open_args;
 
-/* Opens, checks footer, meta-index, properties and index, and loads the filter. NOT_SUPPORTED:
- * newer format or a feature this build lacks (partitioned index). NOT_FOUND: no file. */
+/* Opens, checks footer, meta-index, properties and index (of a partitioned one the top), and loads
+ * the filter. NOT_SUPPORTED: newer format or a feature this build lacks. NOT_FOUND: no file. */
 FIRN_INTERNAL NODISCARD status table_open(const table_open_args *args, table **out);
 FIRN_INTERNAL void table_ref(table *t);
 FIRN_INTERNAL void table_unref(table *t); /* NULL is fine */
@@ -65,7 +67,8 @@ FIRN_INTERNAL const range_fragments *table_ranges(const table *t);
 /* What one call did, for statistics and for those who ask. */
 typedef struct table_get_trace {
     bool filter_checked, filter_negative;
-    uint32_t blocks_cached, blocks_read; /* found in the cache, read from the file */
+    uint32_t blocks_cached, blocks_read; /* found in the cache, read from the file; partitions of
+                                            the index among them */
     uint32_t blocks_mapped;              /* used where the mapped file holds them */
     uint64_t block_bytes;                /* of all, expanded */
 } table_get_trace;
@@ -85,7 +88,8 @@ FIRN_INTERNAL NODISCARD status table_iter_new(table *t, const table_read_args *a
 /* Reads the smallest and the largest internal key, range deletes included, as the builder gave
  * them; both empty for an empty table. */
 FIRN_INTERNAL NODISCARD status table_read_bounds(table *t, buf *smallest, buf *largest);
-/* Bytes of data in front of `key`, for progress and splitting. */
+/* Bytes of data in front of `key`, for progress and splitting; as exact as a partition of the index
+ * where that would have to be read. */
 FIRN_INTERNAL uint64_t table_approximate_offset(table *t, internal_key key);
 
 /* Reads up to EXTENT_CHUNK_BYTES of a large value, chunk by chunk (chunk_index from 0), checked. */

@@ -16,6 +16,11 @@
 /* A block is cut when its keys, written out in full, reach this: far below what readers accept. */
 enum { TABLE_BUILDER_KEYS_BYTES = 4 << 20 };
 
+/* A partition is read where a data block is not cached, so it should not be much larger than one;
+ * the top has to name all of them. An index of a few partitions is held whole: less memory than the
+ * table's buffers, and a search without the cache. */
+enum { TABLE_BUILDER_PARTITION_BYTES = 8 << 10, TABLE_BUILDER_PARTITIONS_MIN = 8 };
+
 struct table_builder {
     table_builder_args args;
     table_writer output;
@@ -23,7 +28,7 @@ struct table_builder {
     table_properties properties; /* the counts so far */
     uint64_t hidden_versions;
     expiry_range expiry;
-    bool needs_format_2; /* some kind that the first format lacks */
+    uint32_t format; /* the first that has what was added */
 
     buf smallest,
         largest; /* of point keys until finish; then of the table. largest: the last key */
@@ -53,6 +58,7 @@ FIRN_INTERNAL status table_builder_new(const table_builder_args *args, table_bui
     b->properties.keyspace = args->keyspace;
     b->properties.filter_bits_per_key = args->filter_bits_per_key;
     b->properties.min_sequence = UINT64_MAX;
+    b->format = TABLE_FORMAT_FIRST;
     status st = table_writer_init(&b->output, args->file, args->identity);
     b->output.codec_level = args->codec_level;
     if (!status_is_ok(st)) {
@@ -184,7 +190,8 @@ static status table_builder_append(table_builder *b, internal_key key, slice val
     TRY(table_builder_keep_last(b, key, shared));
     p->entries++;
     p->deletes += op_kind_is_delete(internal_key_kind(key));
-    b->needs_format_2 |= !op_kind_is_first_format((uint8_t)internal_key_kind(key));
+    if (UNLIKELY(!op_kind_is_first_format((uint8_t)internal_key_kind(key))))
+        b->format = TABLE_FORMAT_KINDS;
     expiry_range_note(&b->expiry, internal_key_kind(key), value);
     b->hidden_versions += same_user_key;
     p->raw_key_bytes += key.s.size;
@@ -269,7 +276,7 @@ FIRN_INTERNAL status table_builder_add_range_tombstone(table_builder *b, interna
     }
     block_builder_add(&b->range_tombstones, start.s, 0, end.s);
     b->properties.range_tombstones++;
-    b->needs_format_2 = true;
+    b->format = TABLE_FORMAT_KINDS;
     b->properties.raw_key_bytes += start.s.size;
     b->properties.raw_value_bytes += end.s.size;
     table_builder_count_sequence(b, internal_key_sequence(start));
@@ -345,6 +352,68 @@ static status table_builder_write_meta_index(table_builder *b, const table_meta_
     return st;
 }
 
+/* Writes the partition under construction and gives it an entry of the top. */
+static status table_builder_cut_partition(table_builder *b, block_builder *partition,
+                                          slice separator, block_builder *top) {
+    block_handle handle;
+    uint8_t value[BLOCK_HANDLE_BYTES_MAX + VARINT32_BYTES_MAX];
+    uint32_t blocks = partition->entries;
+    status st = table_builder_write_block(b, partition, b->args.codec, &handle);
+    if (!status_is_ok(st))
+        return st;
+    uint8_t *end = encode_varint32(block_handle_encode(handle, value), blocks);
+    block_builder_add(top, separator, 0, slice_of(value, (size_t)(end - value)));
+    block_builder_clear(partition);
+    return STATUS_OK;
+}
+
+/* Writes the index as partitions and their top. */
+static status table_builder_write_partitions(table_builder *b, size_t partition_bytes, slice whole,
+                                             block_handle *out) {
+    status st = STATUS_OK;
+    block_builder partition, top;
+    block_view view;
+    slice separator, handle, last = SLICE_UNSET;
+    block_place at = {b->args.file->path, table_writer_bytes(&b->output)};
+    block_builder_init(&partition, 1);
+    block_builder_init(&top, 1);
+    CHECK(block_view_init(&view, whole));
+    block_cursor cursor = block_cursor_first(&view);
+    for (;;) {
+        TRY(block_cursor_next(&cursor, at, &separator, &handle));
+        if (!slice_is_set(separator))
+            break;
+        block_builder_add(&partition, separator, 0, handle);
+        last = separator;
+        if (block_builder_bytes(&partition) >= partition_bytes)
+            TRY(table_builder_cut_partition(b, &partition, separator, &top));
+    }
+    if (partition.entries)
+        TRY(table_builder_cut_partition(b, &partition, last, &top));
+    TRY(table_builder_write_block(b, &top, b->args.codec, out));
+out:
+    block_builder_deinit(&partition);
+    block_builder_deinit(&top);
+    return st;
+}
+
+static status table_builder_write_index(table_builder *b, table_footer *footer) {
+    status st = STATUS_OK;
+    slice whole;
+    size_t partition_bytes = b->args.index_partition_bytes ? b->args.index_partition_bytes
+                                                           : TABLE_BUILDER_PARTITION_BYTES;
+    TRY(block_builder_finish(&b->index, &whole));
+    if (whole.size < partition_bytes * TABLE_BUILDER_PARTITIONS_MIN) {
+        TRY(table_writer_block(&b->output, whole, b->args.codec, &footer->index));
+    } else {
+        TRY(table_builder_write_partitions(b, partition_bytes, whole, &footer->index));
+        footer->is_partitioned = true;
+        b->format = TABLE_FORMAT;
+    }
+out:
+    return st;
+}
+
 /* The bounds of the whole table, range tombstones included. */
 static void table_builder_bounds(const table_builder *b, table_summary *out) {
     slice unset = SLICE_UNSET;
@@ -378,9 +447,9 @@ FIRN_INTERNAL status table_builder_finish(table_builder *b, table_summary *out) 
         TRY(table_builder_write_block(b, &b->range_tombstones, b->args.codec,
                                       &meta.range_tombstones));
     TRY(table_builder_write_properties(b, &meta.properties));
-    TRY(table_builder_write_block(b, &b->index, b->args.codec, &footer.index));
+    TRY(table_builder_write_index(b, &footer));
     TRY(table_builder_write_meta_index(b, &meta, &footer.meta_index));
-    footer.format = b->needs_format_2 ? TABLE_FORMAT : TABLE_FORMAT_FIRST;
+    footer.format = b->format;
     memcpy(footer.identity, b->args.identity, sizeof footer.identity);
     table_footer_encode(&footer, footer_bytes);
     TRY(table_writer_append(&b->output, slice_of(footer_bytes, sizeof footer_bytes)));

@@ -25,7 +25,9 @@ typedef struct table_builder_args {
     uint8_t identity[16];
     uint32_t block_bytes; /* target, raw */
     uint32_t restart_interval;
-    uint32_t filter_bits_per_key; /* 0: none */
+    uint32_t filter_bits_per_key;   /* 0: none */
+    uint32_t index_partition_bytes; /* raw, of a partition of the index; 0: 8 KiB. An index of less
+                                       than eight times that is one block */
     codec_id codec;
     int codec_level; /* 0: the codec's default */
 } table_builder_args;

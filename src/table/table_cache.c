@@ -283,6 +283,18 @@ FIRN_INTERNAL void table_cache_free(table_cache *c) {
 
 /* --- opening --- */
 
+/* What a partitioned index may take to be held as a whole. Half of the memory for indexes and
+ * filters is kept for tables opened later, which then read their index by partitions. */
+static uint64_t table_cache_index_room(table_cache *c) {
+    uint64_t most = c->args.memory_max / 2;
+    if (most == 0)
+        return UINT64_MAX;
+    mutex_lock(&c->guard);
+    uint64_t used = c->stats.memory_bytes;
+    mutex_unlock(&c->guard);
+    return used < most ? most - used : 0;
+}
+
 static status table_cache_try_open(table_cache *c, const table_locator *where, key_order order,
                                    table **out) {
     char path[FILE_PATH_BYTES];
@@ -293,6 +305,7 @@ static status table_cache_try_open(table_cache *c, const table_locator *where, k
         .blocks = c->args.blocks,
         .expected_bytes = where->file_bytes,
         .expected_identity = where->identity,
+        .index_memory_max = table_cache_index_room(c),
         .is_mapped = table_cache_is_mapped(c),
         .verifies_reads = c->args.verifies_reads,
     };

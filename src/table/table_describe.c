@@ -4,9 +4,9 @@
 
 #include "codec/codec.h"
 #include "platform/error_detail.h"
+#include "table/index_ref.h"
 #include "table/properties.h"
 #include "table/table.h"
-#include "table/table_internal.h"
 #include "util/text.h"
 
 #include "base/poison.h"
@@ -82,7 +82,7 @@ static status table_describe_footer(table_describer *d) {
     buf_printf(&d->line, "footer at offset %" PRIu64, t->source.end);
     TRY(table_describe_print(d));
     TRY(table_describe_place(d, "meta-index", t->footer.meta_index));
-    TRY(table_describe_place(d, "index", t->footer.index));
+    TRY(table_describe_place(d, t->top.firsts ? "top of the index" : "index", t->footer.index));
     TRY(table_describe_place(d, "properties", t->meta.properties));
     TRY(table_describe_place(d, "range tombstones", t->meta.range_tombstones));
     TRY(table_describe_place(d, "filter", t->meta.filter));
@@ -143,23 +143,53 @@ out:
     return st;
 }
 
-/* A damaged block becomes a line that says so; what lies behind it is still described. */
-static status table_describe_block(table_describer *d, uint32_t position) {
+/* What is damaged becomes a line that says so; what lies behind it is still described. */
+static status table_describe_damage(table_describer *d, const char *what, uint32_t position,
+                                    block_handle handle, status problem) {
+    if (!status_is(problem, FIRN_CORRUPTION))
+        return problem;
+    d->first_problem = status_first(d->first_problem, problem);
+    buf_printf(&d->line, "%s %" PRIu32 ": offset %" PRIu64 ", %" PRIu64 " bytes, DAMAGED: %s", what,
+               position, handle.offset, handle.bytes, error_detail_get());
+    return table_describe_print(d);
+}
+
+static status table_describe_block(table_describer *d, uint32_t position, block_handle handle) {
     status st = STATUS_OK;
     table_block *b = NULL;
-    block_handle handle = table_index_handle(&d->t->index, position);
     TRY(block_load(&d->t->source, handle, &b));
     TRY(block_run_decode(&d->run, &b->view, block_piece_whole(&b->view),
                          table_place(d->t, handle.offset)));
     TRY(table_describe_run(d, position, handle, b));
 out:
     block_free(b);
-    if (!status_is(st, FIRN_CORRUPTION))
-        return st;
-    d->first_problem = status_first(d->first_problem, st);
-    buf_printf(&d->line, "block %" PRIu32 ": offset %" PRIu64 ", %" PRIu64 " bytes, DAMAGED: %s",
-               position, handle.offset, handle.bytes, error_detail_get());
-    return table_describe_print(d);
+    return table_describe_damage(d, "block", position, handle, st);
+}
+
+static status table_describe_data(table_describer *d, const table_index *index, uint32_t first) {
+    status st = STATUS_OK;
+    for (uint32_t i = 0; i < index->count && !d->stopped; i++)
+        TRY(table_describe_block(d, first + i, table_index_handle(index, i)));
+out:
+    return st;
+}
+
+static status table_describe_partition(table_describer *d, uint32_t i) {
+    status st = STATUS_OK;
+    table_index part = {0};
+    block_handle handle = table_index_handle(&d->t->top, i);
+    st = index_partition_read(d->t, i, &part);
+    if (!status_is_ok(st))
+        return table_describe_damage(d, "partition", i, handle, st);
+    buf_printf(&d->line,
+               "partition %" PRIu32 " of the index: offset %" PRIu64 ", %" PRIu64 " bytes, %" PRIu32
+               " blocks",
+               i, handle.offset, handle.bytes, part.count);
+    TRY(table_describe_print(d));
+    TRY(table_describe_data(d, &part, d->t->top.firsts[i]));
+out:
+    table_index_deinit(&part);
+    return st;
 }
 
 static status table_describe_ranges(table_describer *d) {
@@ -185,8 +215,10 @@ FIRN_INTERNAL status table_describe(table *t, firn_line_callback print, void *co
     status st = STATUS_OK;
     table_describer d = {.t = t, .print = print, .context = context, .first_problem = STATUS_OK};
     TRY(table_describe_footer(&d));
-    for (uint32_t i = 0; i < t->index.count && !d.stopped; i++)
-        TRY(table_describe_block(&d, i));
+    for (uint32_t i = 0; i < t->top.count && !d.stopped; i++)
+        TRY(table_describe_partition(&d, i));
+    if (!t->top.firsts)
+        TRY(table_describe_data(&d, &t->index, 0));
     TRY(table_describe_ranges(&d));
     st = d.first_problem;
 out:

@@ -34,7 +34,11 @@ struct table {
     table_footer footer;
     table_meta_index meta;
     table_properties properties;
-    table_index index;
+    table_index index;      /* all of it, unless it is read by partition */
+    table_index top;        /* of a partitioned index; firsts == NULL: the index is one block */
+    bool is_by_partition;   /* partitions are in the block cache, not in `index` */
+    uint32_t block_count;   /* data blocks */
+    uint64_t data_end;      /* no data block reaches beyond */
     filter_view filter;     /* into filter_memory */
     uint8_t *filter_memory; /* NULL: no filter */
     size_t filter_memory_bytes;
@@ -67,16 +71,16 @@ static inline block_place table_place(const table *t, uint64_t offset) {
  * this file. */
 FIRN_INTERNAL NODISCARD status table_large_decode(const table *t, block_place at, slice value,
                                                   large_ref *out);
-/* Data block `position`, in place or else as block_ref_fetch gives it. What was made of a block in
- * place counts only if table_in_place_check is OK afterwards. */
-FIRN_INTERNAL NODISCARD status table_fetch_block(table *t, uint32_t position, bool fill,
-                                                 block_ref *out);
+/* Data block `position`, whose handle that is, in place or else as block_ref_fetch gives it. What
+ * was made of a block in place counts only if table_in_place_is_good afterwards. */
+FIRN_INTERNAL NODISCARD status table_fetch_block(table *t, uint32_t position, block_handle handle,
+                                                 bool fill, block_ref *out);
 /* After a page of the mapping failed: the block read from the file. IO_ERROR where that fails too.
  */
-FIRN_INTERNAL NODISCARD status table_fetch_block_again(table *t, uint32_t position, bool fill,
+FIRN_INTERNAL NODISCARD status table_fetch_block_again(table *t, block_handle handle, bool fill,
                                                        block_ref *out);
 /* Whether what was read from the block in place is what the file holds. */
-FIRN_INTERNAL bool table_in_place_holds(const table *t, uint32_t position);
+FIRN_INTERNAL bool table_in_place_holds(const table *t, block_handle handle);
 static inline bool table_in_place_is_good(const table *t, const block_ref *ref) {
     return !block_ref_is_in_place(ref) || LIKELY(status_is_ok(vfs_map_check(&t->mapping)));
 }

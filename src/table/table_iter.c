@@ -38,7 +38,7 @@ static status table_scratch_reserve(table_iter *it, table_scratch *s, size_t byt
 
 /* Keeps the hints between half a step and a step in front of `end`, where reading stands. */
 static void table_iter_hint(table_iter *it, uint64_t end) {
-    uint64_t limit = it->t->index.data_end;
+    uint64_t limit = it->t->data_end;
     if (end + it->ahead_step / 2 <= it->ahead_end || it->ahead_end >= limit)
         return;
     uint64_t from = it->ahead_end > end ? it->ahead_end : end;
@@ -61,7 +61,7 @@ static void table_iter_forget_pace(table_iter *it) {
 static status table_window_fill(table_iter *it, block_handle handle, bool forward) {
     status st = STATUS_OK;
     size_t needed = handle.bytes + BLOCK_TRAILER_BYTES;
-    uint64_t left = it->t->index.data_end - handle.offset;
+    uint64_t left = it->t->data_end - handle.offset;
     size_t bytes = forward && it->window_step > needed ? it->window_step : needed;
     if (bytes > left)
         bytes = left;
@@ -112,7 +112,7 @@ out:
 /* Makes a piece of the block at hand the run; the caller sets the index. */
 static status table_iter_decode(table_iter *it, const block_view *view, block_piece piece) {
     status st = STATUS_OK;
-    block_handle handle = table_index_handle(&it->t->index, it->position);
+    block_handle handle = index_ref_handle(&it->part, it->position);
     TRY(block_run_decode(&it->run, view, piece, table_place(it->t, handle.offset)));
     it->piece = piece;
     it->base.run = it->run.entries;
@@ -129,8 +129,9 @@ static status table_iter_try_load(table_iter *it, uint32_t position, bool forwar
                                   const internal_key *target, bool again) {
     status st = STATUS_OK;
     block_view view;
-    block_handle handle = table_index_handle(&it->t->index, position);
     it->base.st = STATUS_OK;
+    TRY(index_ref_reach(it->t, position, &it->args, &it->part));
+    block_handle handle = index_ref_handle(&it->part, position);
     if (it->windowed) {
         TRY(table_window_view(it, handle, forward, &view));
     } else if (again || !it->ref.view.data || it->position != position) {
@@ -139,8 +140,8 @@ static status table_iter_try_load(table_iter *it, uint32_t position, bool forwar
         if (it->args.cached_only)
             TRY(block_ref_lookup(&it->t->source, handle, it->t->blocks, &it->ref));
         else
-            TRY(again ? table_fetch_block_again(it->t, position, fill, &it->ref)
-                      : table_fetch_block(it->t, position, fill, &it->ref));
+            TRY(again ? table_fetch_block_again(it->t, handle, fill, &it->ref)
+                      : table_fetch_block(it->t, position, handle, fill, &it->ref));
         /* Blocks in the cache need no help from the file system. */
         if (it->args.read_ahead && forward && it->ref.was_read)
             table_iter_hint(it, handle.offset + handle.bytes + BLOCK_TRAILER_BYTES);
@@ -171,7 +172,8 @@ static status table_iter_load(table_iter *it, uint32_t position, bool forward,
 
 /* Whether the run that is left was what the file holds. False: it ends here. */
 static bool table_iter_leave(table_iter *it) {
-    if (!block_ref_is_in_place(&it->ref) || LIKELY(table_in_place_holds(it->t, it->position)))
+    if (!block_ref_is_in_place(&it->ref) ||
+        LIKELY(table_in_place_holds(it->t, index_ref_handle(&it->part, it->position))))
         return true;
     iter_set_end(&it->base, vfs_map_check(&it->t->mapping));
     return false;
@@ -179,7 +181,7 @@ static bool table_iter_leave(table_iter *it) {
 
 /* Loads the first block from `position` on that has entries, and stands on its first. */
 static void table_iter_load_forward(table_iter *it, uint32_t position, const internal_key *target) {
-    for (; position < it->t->index.count; position++) {
+    for (; position < it->t->block_count; position++) {
         status st = table_iter_load(it, position, true, target);
         if (!status_is_ok(st)) {
             iter_set_end(&it->base, st);
@@ -211,9 +213,9 @@ static void table_iter_load_backward(table_iter *it, uint32_t position) {
  * separator. */
 static bool table_iter_is_done_forward(const table_iter *it) {
     const iter_bounds *bounds = it->args.bounds;
-    if (!bounds || !slice_is_set(bounds->upper) || it->position >= it->t->index.count)
+    if (!bounds || !slice_is_set(bounds->upper) || !index_ref_has(&it->part, it->position))
         return false;
-    user_key separator = internal_key_user(table_index_separator(&it->t->index, it->position));
+    user_key separator = internal_key_user(index_ref_separator(&it->part, it->position));
     return key_order_compare_user(it->t->order, separator, user_key_of(bounds->upper)) > 0;
 }
 
@@ -222,7 +224,8 @@ static bool table_iter_is_done_backward(const table_iter *it) {
     const iter_bounds *bounds = it->args.bounds;
     if (!bounds || !slice_is_set(bounds->lower) || it->position == 0)
         return false;
-    user_key separator = internal_key_user(table_index_separator(&it->t->index, it->position - 1));
+    user_key separator =
+        internal_key_user(index_ref_separator_before(it->t, &it->part, it->position));
     return key_order_compare_user(it->t->order, separator, user_key_of(bounds->lower)) < 0;
 }
 
@@ -277,13 +280,19 @@ static void table_iter_seek_first(iter *base) {
 static void table_iter_seek_last(iter *base) {
     table_iter *it = (table_iter *)base;
     table_iter_forget_pace(it);
-    table_iter_load_backward(it, it->t->index.count);
+    table_iter_load_backward(it, it->t->block_count);
 }
 
 static void table_iter_seek(iter *base, internal_key target) {
     table_iter *it = (table_iter *)base;
     table_iter_forget_pace(it);
-    table_iter_load_forward(it, table_index_find(&it->t->index, target), &target);
+    uint32_t position;
+    status st = index_ref_find(it->t, target, &it->args, &it->part, &position);
+    if (UNLIKELY(!status_is_ok(st))) {
+        iter_set_end(base, st);
+        return;
+    }
+    table_iter_load_forward(it, position, &target);
     while (iter_valid(base)) {
         base->index = block_run_find(&it->run, it->t->order, target);
         if (LIKELY(base->index < base->count))
@@ -300,6 +309,7 @@ static void *table_iter_origin(const iter *base) {
 
 FIRN_INTERNAL void table_iter_detach(table_iter *it) {
     block_ref_release(&it->ref);
+    index_ref_release(&it->part);
     table_unref(it->t);
     it->t = NULL;
     it->window_bytes = 0;

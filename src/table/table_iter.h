@@ -9,6 +9,7 @@
 #define FIRN_TABLE_TABLE_ITER_H
 
 #include "table/block_file.h"
+#include "table/index_ref.h"
 #include "table/table.h"
 
 /* Memory that only grows, followed by BLOCK_SLACK_BYTES. */
@@ -23,6 +24,7 @@ typedef struct table_iter {
     table_read_args args;
     bool windowed;
     uint32_t position; /* data block of the current run, or of `ref` */
+    index_ref part;    /* of the index, which has `position` */
     block_run run;
     block_piece piece; /* of the block: what the run holds */
     block_ref ref;     /* not windowed: the block at `position`, if there is one */

@@ -32,9 +32,9 @@ FIRN_INTERNAL bool table_is_mapped(const table *t) {
 
 /* Without a mapping, or memory for the states, the table is read from the file. */
 FIRN_INTERNAL void table_map_file(table *t) {
-    if (t->index.count == 0)
+    if (t->block_count == 0)
         return;
-    size_t words = ((size_t)t->index.count + TABLE_STATES_PER_WORD - 1) / TABLE_STATES_PER_WORD;
+    size_t words = ((size_t)t->block_count + TABLE_STATES_PER_WORD - 1) / TABLE_STATES_PER_WORD;
     t->states = memory_new(words * sizeof *t->states);
     if (!t->states)
         return;
@@ -148,26 +148,24 @@ static bool table_use_in_place(table *t, uint32_t position, block_handle handle,
     return true;
 }
 
-FIRN_INTERNAL status table_fetch_block_again(table *t, uint32_t position, bool fill,
+FIRN_INTERNAL status table_fetch_block_again(table *t, block_handle handle, bool fill,
                                              block_ref *out) {
-    status st =
-        block_ref_fetch(&t->source, table_index_handle(&t->index, position), t->blocks, fill, out);
+    status st = block_ref_fetch(&t->source, handle, t->blocks, fill, out);
     return status_is_ok(st) ? st : vfs_map_check(&t->mapping);
 }
 
-FIRN_INTERNAL status table_fetch_block(table *t, uint32_t position, bool fill, block_ref *out) {
-    block_handle handle = table_index_handle(&t->index, position);
+FIRN_INTERNAL status table_fetch_block(table *t, uint32_t position, block_handle handle, bool fill,
+                                       block_ref *out) {
     if (t->mapping.file) {
         if (LIKELY(table_use_in_place(t, position, handle, out)))
             return STATUS_OK;
         if (UNLIKELY(!status_is_ok(vfs_map_check(&t->mapping))))
-            return table_fetch_block_again(t, position, fill, out);
+            return table_fetch_block_again(t, handle, fill, out);
     }
     return block_ref_fetch(&t->source, handle, t->blocks, fill, out);
 }
 
 /* The note is of any page of the table: the checksum says whether it was one of the block's. */
-FIRN_INTERNAL bool table_in_place_holds(const table *t, uint32_t position) {
-    return status_is_ok(vfs_map_check(&t->mapping)) ||
-           table_block_matches(t, table_index_handle(&t->index, position));
+FIRN_INTERNAL bool table_in_place_holds(const table *t, block_handle handle) {
+    return status_is_ok(vfs_map_check(&t->mapping)) || table_block_matches(t, handle);
 }

@@ -3,8 +3,8 @@
 #include "codec/codec.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
+#include "table/index_ref.h"
 #include "table/properties.h"
-#include "table/table_internal.h"
 #include "util/buf.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
@@ -416,10 +416,31 @@ out:
     return st;
 }
 
+/* The whole index into s->t.index. A partitioned one of which anything is damaged is none: the data
+ * behind it is found by search. */
+static status salvage_read_index(salvager *s) {
+    status st = STATUS_OK;
+    table_block *b = NULL;
+    table *t = &s->t;
+    block_place at = table_place(t, t->footer.index.offset);
+    TRY(block_load(&t->source, t->footer.index, &b));
+    if (t->footer.is_partitioned) {
+        TRY(table_index_init_top(&t->top, b, t->order, at));
+        t->data_end = t->top.count ? table_index_handle(&t->top, 0).offset : 0;
+        b = NULL;
+        TRY(index_partitions_join(t));
+    } else {
+        TRY(table_index_init(&t->index, b, t->order, at, at.offset));
+        b = NULL;
+    }
+out:
+    block_free(b);
+    return st;
+}
+
 /* *usable: there is an index to go by. */
 static status salvage_read_around(salvager *s, bool *usable) {
     status st = STATUS_OK;
-    table_block *b = NULL;
     *usable = false;
     if (!s->has_footer)
         return STATUS_OK;
@@ -434,18 +455,11 @@ static status salvage_read_around(salvager *s, bool *usable) {
         st = salvage_read_properties(s);
     if (!status_is_ok(st) && !salvage_is_damage(st))
         goto out;
-    st = block_load(&s->t.source, s->t.footer.index, &b);
-    if (status_is_ok(st)) {
-        st = table_index_init(&s->t.index, b, s->t.order,
-                              table_place(&s->t, s->t.footer.index.offset));
-        *usable = status_is_ok(st);
-        if (*usable)
-            b = NULL;
-    }
+    st = salvage_read_index(s);
+    *usable = status_is_ok(st);
     if (salvage_is_damage(st))
         st = STATUS_OK;
 out:
-    block_free(b);
     return st;
 }
 
@@ -465,6 +479,7 @@ FIRN_INTERNAL status table_salvage_run(const table_salvage_args *args, table_sal
     }
 out:
     table_index_deinit(&s.t.index);
+    table_index_deinit(&s.t.top);
     (void)vfs_close(s.t.file); /* only read */
     block_run_deinit(&s.run);
     buf_deinit(&s.last_key);

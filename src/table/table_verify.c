@@ -5,8 +5,8 @@
 #include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
+#include "table/index_ref.h"
 #include "table/table.h"
-#include "table/table_internal.h"
 #include "util/hash.h"
 
 #include "base/poison.h"
@@ -19,7 +19,8 @@ typedef struct table_verifier {
     table_properties seen; /* what was counted */
     expiry_range expiry;
     block_run run;
-    buf last_key; /* of the block before; empty at first */
+    buf last_key;  /* of the block before; empty at first */
+    buf separator; /* of the block before; empty at first */
     uint8_t *chunk;
 } table_verifier;
 
@@ -31,7 +32,7 @@ static status table_verifier_advance(table_verifier *v, uint64_t bytes) {
 }
 
 /* Ascending within the block, after the block before, and between the two separators. */
-static status table_verifier_order(table_verifier *v, uint32_t position, block_place at) {
+static status table_verifier_order(table_verifier *v, internal_key separator, block_place at) {
     const block_run *run = &v->run;
     key_order order = v->t->order;
     internal_key last = {buf_slice(&v->last_key)};
@@ -44,15 +45,16 @@ static status table_verifier_order(table_verifier *v, uint32_t position, block_p
         last = key;
     }
     internal_key first = {slice_of(run->entries[0].key, run->entries[0].key_bytes)};
-    const table_index *index = &v->t->index;
-    if (key_order_compare(order, table_index_separator(index, position), last) < 0 ||
-        (position > 0 &&
-         key_order_compare(order, table_index_separator(index, position - 1), first) >= 0))
+    internal_key before = {buf_slice(&v->separator)};
+    if (key_order_compare(order, separator, last) < 0 ||
+        (before.s.size && key_order_compare(order, before, first) >= 0))
         return error_corruption_at(at.path, at.offset,
                                    "the index does not separate the keys of the block");
     buf_clear(&v->last_key);
     buf_append_slice(&v->last_key, last.s);
-    return buf_status(&v->last_key);
+    buf_clear(&v->separator);
+    buf_append_slice(&v->separator, separator.s);
+    return status_first(buf_status(&v->last_key), buf_status(&v->separator));
 }
 
 static status table_verifier_large(table_verifier *v, block_place at, slice value) {
@@ -95,20 +97,45 @@ static status table_verifier_entry(table_verifier *v, block_place at, const iter
     return STATUS_OK;
 }
 
-static status table_verifier_data_block(table_verifier *v, uint32_t position) {
+static status table_verifier_data_block(table_verifier *v, const table_index *index,
+                                        uint32_t position) {
     status st = STATUS_OK;
     table_block *b = NULL;
-    block_handle handle = table_index_handle(&v->t->index, position);
+    block_handle handle = table_index_handle(index, position);
     block_place at = table_place(v->t, handle.offset);
     TRY(block_load(&v->t->source, handle, &b));
     TRY(block_run_decode(&v->run, &b->view, block_piece_whole(&b->view), at));
-    TRY(table_verifier_order(v, position, at));
+    TRY(table_verifier_order(v, table_index_separator(index, position), at));
     for (uint32_t i = 0; i < v->run.count; i++)
         TRY(table_verifier_entry(v, at, &v->run.entries[i]));
     v->seen.data_blocks++;
     TRY(table_verifier_advance(v, handle.bytes + BLOCK_TRAILER_BYTES));
 out:
     block_free(b);
+    return st;
+}
+
+static status table_verifier_data(table_verifier *v, const table_index *index) {
+    status st = STATUS_OK;
+    for (uint32_t i = 0; i < index->count; i++)
+        TRY(table_verifier_data_block(v, index, i));
+out:
+    return st;
+}
+
+/* The data by way of the partitions as they are in the file. */
+static status table_verifier_partitions(table_verifier *v) {
+    status st = STATUS_OK;
+    table_index part = {0};
+    for (uint32_t i = 0; i < v->t->top.count; i++) {
+        TRY(index_partition_read(v->t, i, &part));
+        TRY(table_verifier_advance(v,
+                                   table_index_handle(&v->t->top, i).bytes + BLOCK_TRAILER_BYTES));
+        TRY(table_verifier_data(v, &part));
+        table_index_deinit(&part);
+    }
+out:
+    table_index_deinit(&part);
     return st;
 }
 
@@ -197,14 +224,14 @@ FIRN_INTERNAL status table_verify(table *t, int (*progress)(void *context, uint6
                                   void *context) {
     status st = STATUS_OK;
     table_verifier v = {.t = t, .progress = progress, .context = context};
-    for (uint32_t i = 0; i < t->index.count; i++)
-        TRY(table_verifier_data_block(&v, i));
+    TRY(t->top.firsts ? table_verifier_partitions(&v) : table_verifier_data(&v, &t->index));
     TRY(table_verifier_meta(&v));
     TRY(table_verifier_ranges(&v));
     TRY(table_verifier_counts(&v));
 out:
     block_run_deinit(&v.run);
     buf_deinit(&v.last_key);
+    buf_deinit(&v.separator);
     memory_free(v.chunk);
     return st;
 }

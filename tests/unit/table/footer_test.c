@@ -9,7 +9,7 @@
 static const block_place footer_test_place = {"test", 1000};
 
 static void footer_test_make(uint8_t out[TABLE_FOOTER_BYTES]) {
-    table_footer footer = {{0x1122334455, 77}, {0x99, 1u << 20}, {1, 2, 3}, TABLE_FORMAT};
+    table_footer footer = {{0x1122334455, 77}, {0x99, 1u << 20}, {1, 2, 3}, TABLE_FORMAT, false};
     footer.identity[15] = 0xee;
     table_footer_encode(&footer, out);
 }
@@ -25,7 +25,7 @@ TEST(footer, round_trips_and_ends_with_the_magic) {
     table_footer footer;
     footer_test_make(bytes);
     assert_memory_equal(bytes + 64, "FIRN-SST", 8);
-    assert_int_equal(decode_fixed32(bytes + 60), 2);
+    assert_int_equal(decode_fixed32(bytes + 60), TABLE_FORMAT);
     ASSERT_OK(table_footer_decode(bytes, footer_test_place, &footer));
     assert_int_equal(footer.meta_index.offset, 0x1122334455);
     assert_int_equal(footer.meta_index.bytes, 77);
@@ -33,7 +33,7 @@ TEST(footer, round_trips_and_ends_with_the_magic) {
     assert_int_equal(footer.index.bytes, 1u << 20);
     assert_int_equal(footer.identity[0], 1);
     assert_int_equal(footer.identity[15], 0xee);
-    assert_int_equal(footer.format, 2);
+    assert_int_equal(footer.format, TABLE_FORMAT);
     footer.format = TABLE_FORMAT_FIRST;
     table_footer_encode(&footer, bytes);
     assert_int_equal(decode_fixed32(bytes + 60), 1);
@@ -54,6 +54,23 @@ TEST(footer, every_flipped_bit_is_refused) {
     }
 }
 
+TEST(footer, a_partitioned_index_begins_with_format_3) {
+    uint8_t bytes[TABLE_FOOTER_BYTES];
+    table_footer footer;
+    footer_test_make(bytes);
+    ASSERT_OK(table_footer_decode(bytes, footer_test_place, &footer));
+    assert_false(footer.is_partitioned);
+    footer.is_partitioned = true;
+    table_footer_encode(&footer, bytes);
+    assert_int_equal(decode_fixed32(bytes + 48), 2);
+    ASSERT_OK(table_footer_decode(bytes, footer_test_place, &footer));
+    assert_true(footer.is_partitioned);
+    encode_fixed32(bytes + 60, 2);
+    footer_test_reseal(bytes);
+    ASSERT_CODE(table_footer_decode(bytes, footer_test_place, &footer), FIRN_NOT_SUPPORTED);
+    assert_non_null(strstr(error_detail_get(), "an index (kind 2"));
+}
+
 TEST(footer, features_of_later_builds_are_not_supported) {
     const struct {
         int place;
@@ -63,7 +80,7 @@ TEST(footer, features_of_later_builds_are_not_supported) {
         uint8_t bytes[TABLE_FOOTER_BYTES];
         table_footer footer;
         footer_test_make(bytes);
-        bytes[features[i].place]++;
+        bytes[features[i].place] += 2;
         footer_test_reseal(bytes);
         ASSERT_CODE(table_footer_decode(bytes, footer_test_place, &footer), FIRN_NOT_SUPPORTED);
         assert_non_null(strstr(error_detail_get(), features[i].said));
@@ -72,4 +89,5 @@ TEST(footer, features_of_later_builds_are_not_supported) {
 
 TEST_MAIN(RUN(footer, round_trips_and_ends_with_the_magic),
           RUN(footer, every_flipped_bit_is_refused),
+          RUN(footer, a_partitioned_index_begins_with_format_3),
           RUN(footer, features_of_later_builds_are_not_supported))

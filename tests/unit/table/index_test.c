@@ -43,7 +43,8 @@ TEST(index, finds_as_a_linear_search_does) {
         block_builder_init(&b, 1);
         for (uint32_t i = 0; i < f.count; i++)
             index_test_add(&b, fixture_key(&f, i).s, i * 1000, 900);
-        ASSERT_OK(table_index_init(&index, index_test_block(&b), order, index_test_place));
+        ASSERT_OK(table_index_init(&index, index_test_block(&b), order, index_test_place,
+                                   index_test_place.offset));
         assert_int_equal(index.count, f.count);
         assert_int_equal(index.has_heads, !order.custom);
         for (uint32_t i = 0; i < f.count; i++) {
@@ -76,7 +77,8 @@ TEST(index, finds_as_a_linear_search_does) {
 static firn_status index_test_init(block_builder *b) {
     table_index index;
     table_block *block = index_test_block(b);
-    status st = table_index_init(&index, block, (key_order){NULL}, index_test_place);
+    status st = table_index_init(&index, block, (key_order){NULL}, index_test_place,
+                                 index_test_place.offset);
     if (status_is_ok(st))
         table_index_deinit(&index);
     else
@@ -100,7 +102,7 @@ TEST(index, handles_of_any_size_come_back) {
         index_test_add(&b, buf_slice(&key), handles[i].offset, handles[i].bytes);
     }
     block_place far = {"test", 1ull << 60};
-    ASSERT_OK(table_index_init(&index, index_test_block(&b), (key_order){NULL}, far));
+    ASSERT_OK(table_index_init(&index, index_test_block(&b), (key_order){NULL}, far, far.offset));
     for (uint32_t i = 0; i < HANDLES; i++) {
         assert_int_equal(table_index_handle(&index, i).offset, handles[i].offset);
         assert_int_equal(table_index_handle(&index, i).bytes, handles[i].bytes);

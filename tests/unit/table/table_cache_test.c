@@ -7,9 +7,11 @@
 #include "platform/memory.h"
 #include "platform/vfs_fault.h"
 #include "table/table_cache.h"
+#include "table/table_internal.h"
 
-/* `count` tables with numbers 1 and up, each with an identity of its own and one key. */
-static void cache_test_tables(fixture *f, table_locator *where, int count) {
+/* `count` tables with numbers 1 and up, each with an identity and keys of its own; with more than
+ * one key the index is partitioned. */
+static void cache_test_tables_indexed(fixture *f, table_locator *where, int count, int keys) {
     fixture_init(f);
     for (int i = 0; i < count; i++) {
         char path[64];
@@ -22,9 +24,17 @@ static void cache_test_tables(fixture *f, table_locator *where, int count) {
         ASSERT_OK(vfs_open(vfs_mem_vfs(f->disk), path, FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
         args.file = file;
         args.identity[0] = (uint8_t)i;
+        args.block_bytes = 64;
+        args.index_partition_bytes = keys > 1 ? 20 : 0;
         ASSERT_OK(table_builder_new(&args, &b));
-        internal_key_append(&key, user_key_of(slice_from_string(path)), 1, OP_PUT);
-        ASSERT_OK(table_builder_add(b, (internal_key){buf_slice(&key)}, slice_from_string("v")));
+        for (int k = 0; k < keys; k++) {
+            char user[80];
+            snprintf(user, sizeof user, "%s/%06d", path, k);
+            buf_clear(&key);
+            internal_key_append(&key, user_key_of(slice_from_string(user)), 1, OP_PUT);
+            ASSERT_OK(
+                table_builder_add(b, (internal_key){buf_slice(&key)}, slice_from_string("v")));
+        }
         ASSERT_OK(table_builder_finish(b, &summary));
         where[i] =
             (table_locator){.number = (uint64_t)i + 1, .file_bytes = summary.properties.file_bytes};
@@ -33,6 +43,10 @@ static void cache_test_tables(fixture *f, table_locator *where, int count) {
         table_builder_free(b);
         ASSERT_OK(vfs_close(file));
     }
+}
+
+static void cache_test_tables(fixture *f, table_locator *where, int count) {
+    cache_test_tables_indexed(f, where, count, 1);
 }
 
 static epoch cache_readers;
@@ -267,6 +281,42 @@ TEST(table_cache, indexes_and_filters_stay_within_their_memory) {
     fixture_deinit(&f);
 }
 
+/* While there is memory a partitioned index is held whole; tables opened later read theirs by
+ * partition, and more of them stay open. */
+TEST(table_cache, partitioned_indexes_are_held_whole_while_there_is_room) {
+    enum { TABLES = 6 };
+    fixture f;
+    cache *blocks = NULL;
+    table_cache *c = NULL;
+    table_locator where[TABLES];
+    table_slot slots[TABLES];
+    int whole = 0, by_partition = 0;
+    cache_test_tables_indexed(&f, where, TABLES, 100);
+    cache_test_slots(slots, TABLES);
+    ASSERT_OK(cache_new(1 << 20, 1, &blocks));
+    table_cache_args args = {.vfs = vfs_mem_vfs(f.disk),
+                             .directory = "",
+                             .blocks = blocks,
+                             .readers = &cache_readers,
+                             .tables_max = 100};
+    for (int limited = 0; limited < 2; limited++) {
+        ASSERT_OK(table_cache_new(&args, &c));
+        for (int i = 0; i < TABLES; i++) {
+            table *t = NULL;
+            ASSERT_OK(table_cache_get(c, &where[i], &slots[i], (key_order){NULL}, &t));
+            assert_true(t->top.count > 4);
+            whole += !t->is_by_partition;
+            by_partition += t->is_by_partition;
+            args.memory_max = 3 * table_memory_bytes(t);
+            table_unref(t);
+        }
+        assert_true(limited ? whole > TABLES && by_partition > 1 : whole == TABLES);
+        cache_test_free(c, slots, TABLES);
+    }
+    cache_free(blocks);
+    fixture_deinit(&f);
+}
+
 TEST(table_cache, out_of_descriptors_it_closes_tables_and_tries_again) {
     enum { TABLES = 4 };
     fixture f;
@@ -309,5 +359,6 @@ TEST_MAIN(RUN(table_cache, opens_once_and_closes_the_least_recently_used),
           RUN(table_cache, a_reader_inside_keeps_its_table_while_it_is_closed),
           RUN(table_cache, two_slots_of_one_table_lead_to_the_same),
           RUN(table_cache, indexes_and_filters_stay_within_their_memory),
+          RUN(table_cache, partitioned_indexes_are_held_whole_while_there_is_room),
           RUN(table_cache, out_of_descriptors_it_closes_tables_and_tries_again),
           RUN(table_cache, every_failed_allocation_is_reported_or_survived))

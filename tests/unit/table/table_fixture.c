@@ -125,6 +125,12 @@ table_builder_args fixture_args(void) {
                                 .codec = CODEC_NONE};
 }
 
+void fixture_pick_index(fixture *f, rng *r, table_builder_args *args) {
+    static const uint32_t bytes[] = {0, 1, 100, 400};
+    args->index_partition_bytes = bytes[rng_below(r, 4)];
+    f->joins_index = rng_below(r, 3) == 0;
+}
+
 static status fixture_read_chunk(void *context, uint64_t index, uint8_t *out, size_t *bytes) {
     const fixture_entry *e = context;
     uint64_t left = e->value_bytes - index * EXTENT_CHUNK_BYTES;
@@ -176,6 +182,7 @@ status fixture_try_open(fixture *f, cache *blocks, table **out) {
                             .path = FIXTURE_PATH,
                             .order = f->args.order,
                             .blocks = blocks,
+                            .index_memory_max = f->joins_index ? UINT64_MAX : 0,
                             .is_mapped = f->is_mapped};
     return table_open(&args, out);
 }

@@ -25,6 +25,7 @@ typedef struct fixture {
     table_builder_args args; /* as the last build used them */
     table_properties built;  /* what the builder said */
     bool is_mapped;          /* tables are opened so */
+    bool joins_index;        /* a partitioned index is held whole though there is a cache */
 } fixture;
 
 void fixture_init(fixture *f);
@@ -57,6 +58,8 @@ void fixture_check_get(const fixture *f, table *t, slice user, seqno sequence,
                        const table_read_args *args, bool may_fail);
 /* Whether the iterator stands on entry `i` (on none if i == count); large values by reference. */
 bool fixture_stands_on(const fixture *f, iter *it, uint32_t i);
+/* Partitions of the index from one block on, or one block for all of it; held either way. */
+void fixture_pick_index(fixture *f, rng *r, table_builder_args *args);
 /* Every entry forwards and backwards. */
 void fixture_check_scan(const fixture *f, table *t, const table_read_args *args);
 

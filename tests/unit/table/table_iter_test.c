@@ -23,6 +23,7 @@ TEST(table_iter, random_walks_agree_with_a_sorted_array) {
         unsigned shape = round % FIXTURE_SHAPES;
         fixture_fill(&f, &r, shape, shape == 4 ? 30 : 1 + (uint32_t)rng_below(&r, 1000));
         fixture_sort(&f, args.order);
+        fixture_pick_index(&f, &r, &args);
         fixture_build(&f, &args);
         ASSERT_OK(cache_new(3000, 1, &blocks));
         f.is_mapped = round / FIXTURE_SHAPES % 2 != 0;

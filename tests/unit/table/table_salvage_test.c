@@ -37,16 +37,22 @@ static status salvage_test_hole(void *context, const table_salvage_hole *hole) {
     return STATUS_OK;
 }
 
-static void salvage_test_init(salvage_test *t, codec_id codec, unsigned shape) {
+static void salvage_test_init_indexed(salvage_test *t, codec_id codec, unsigned shape,
+                                      uint32_t partition_bytes) {
     rng r;
     rng_init(&r, 40 + shape);
     memset(t, 0, sizeof *t);
     fixture_init(&t->f);
     table_builder_args args = fixture_args();
     args.codec = codec;
+    args.index_partition_bytes = partition_bytes;
     fixture_fill(&t->f, &r, shape, 400);
     fixture_sort(&t->f, args.order);
     fixture_build(&t->f, &args);
+}
+
+static void salvage_test_init(salvage_test *t, codec_id codec, unsigned shape) {
+    salvage_test_init_indexed(t, codec, shape, 0);
 }
 
 static status salvage_test_run(salvage_test *t, const uint8_t *identity, table_salvage *out) {
@@ -118,6 +124,28 @@ TEST(table_salvage, without_an_index_every_block_is_found) {
     }
 }
 
+/* Its partitions lead to the data as one block does; when one of them, or their top, is damaged,
+ * the data are found by search. */
+TEST(table_salvage, a_partitioned_index_leads_to_all_data_and_so_does_a_damaged_one) {
+    static const codec_id codecs[] = {CODEC_NONE, CODEC_LZ4};
+    for (int i = 0; i < 6; i++) {
+        salvage_test t;
+        table_salvage out;
+        salvage_test_init_indexed(&t, codecs[i % 2], 1, 100);
+        table_footer footer = salvage_test_footer(&t);
+        assert_true(footer.is_partitioned);
+        if (i / 2 == 1)
+            salvage_test_flip(&t, footer.index.offset + 3);
+        if (i / 2 == 2)
+            salvage_test_flip(&t, footer.index.offset - 30); /* in the last partition */
+        ASSERT_OK(salvage_test_run(&t, NULL, &out));
+        assert_int_equal(t.skipped, 0);
+        assert_int_equal(t.holes, 0);
+        assert_true(out.has_properties);
+        fixture_deinit(&t.f);
+    }
+}
+
 TEST(table_salvage, without_a_footer_the_identity_finds_the_blocks) {
     salvage_test t;
     table_salvage out;
@@ -174,7 +202,8 @@ TEST(table_salvage, random_damage_never_invents_an_entry) {
     for (uint64_t round = 0; round < test_scaled(60); round++) {
         salvage_test t;
         table_salvage out;
-        salvage_test_init(&t, round % 2 ? CODEC_LZ4 : CODEC_NONE, (unsigned)round % FIXTURE_SHAPES);
+        salvage_test_init_indexed(&t, round % 2 ? CODEC_LZ4 : CODEC_NONE,
+                                  (unsigned)round % FIXTURE_SHAPES, rng_below(&r, 2) ? 60 : 0);
         table_footer footer = salvage_test_footer(&t);
         uint64_t bytes;
         (void)fixture_bytes(&t.f, &bytes);
@@ -193,6 +222,7 @@ TEST(table_salvage, random_damage_never_invents_an_entry) {
 TEST_MAIN(RUN(table_salvage, a_whole_table_comes_whole),
           RUN(table_salvage, a_damaged_block_costs_its_keys_only),
           RUN(table_salvage, without_an_index_every_block_is_found),
+          RUN(table_salvage, a_partitioned_index_leads_to_all_data_and_so_does_a_damaged_one),
           RUN(table_salvage, without_a_footer_the_identity_finds_the_blocks),
           RUN(table_salvage, a_damaged_format_number_is_no_newer_format),
           RUN(table_salvage, behind_damage_without_an_index_plain_blocks_are_found_again),

@@ -5,6 +5,7 @@
 
 #include "platform/memory.h"
 #include "table/footer.h"
+#include "table/table_internal.h"
 #include "util/hash.h"
 
 static const table_read_args test_read_args = {.fill_cache = true};
@@ -46,6 +47,7 @@ TEST(table, agrees_with_a_sorted_array_for_every_shape_of_keys_and_blocks) {
         args.restart_interval = intervals[rng_below(&r, 4)];
         args.filter_bits_per_key = rng_below(&r, 3) ? 10 : 0;
         args.order.custom = rng_below(&r, 4) ? NULL : &fixture_reverse;
+        fixture_pick_index(&f, &r, &args);
         f.is_mapped = round / FIXTURE_SHAPES % 2 != 0;
         if (rng_below(&r, 4))
             ASSERT_OK(cache_new(20000, 1, &blocks));
@@ -119,12 +121,17 @@ static int table_test_discard(void *context, const char *line) {
     return 0;
 }
 
-/* Everything a reader can ask of a damaged table: the right answer or a failure. */
-static void table_test_read_damaged(fixture *f) {
+/* Everything a reader can ask of a damaged table: the right answer or a failure. With a cache a
+ * partitioned index is read by partition. */
+static void table_test_read_damaged(fixture *f, bool has_cache) {
     table *t = NULL;
-    status st = fixture_try_open(f, NULL, &t);
+    cache *blocks = NULL;
+    if (has_cache)
+        ASSERT_OK(cache_new(1000, 1, &blocks));
+    status st = fixture_try_open(f, blocks, &t);
     if (!status_is_ok(st)) {
         assert_null(t);
+        cache_free(blocks);
         assert_true(status_is(st, FIRN_CORRUPTION) || status_is(st, FIRN_NOT_SUPPORTED));
         return;
     }
@@ -143,14 +150,17 @@ static void table_test_read_damaged(fixture *f) {
     status described = table_describe(t, table_test_discard, NULL);
     assert_true(status_is_ok(described) || status_is(described, FIRN_CORRUPTION));
     table_unref(t);
+    cache_free(blocks);
 }
 
-static void table_test_small(fixture *f, table_builder_args *args) {
+static void table_test_small_indexed(fixture *f, table_builder_args *args,
+                                     uint32_t partition_bytes) {
     rng r;
     rng_init(&r, 11);
     fixture_init(f);
     *args = fixture_args();
     args->block_bytes = 256;
+    args->index_partition_bytes = partition_bytes;
     fixture_fill(f, &r, 1, 40);
     static uint8_t large[1100];
     memset(large, 'L', sizeof large);
@@ -159,10 +169,15 @@ static void table_test_small(fixture *f, table_builder_args *args) {
     fixture_build(f, args);
 }
 
-TEST(table, any_flipped_byte_is_noticed_and_no_answer_is_wrong) {
+static void table_test_small(fixture *f, table_builder_args *args) {
+    table_test_small_indexed(f, args, 0);
+}
+
+/* Each byte in turn, with one bit changed and with all bits set; blocks in place and read. */
+static void table_test_flip_all(uint32_t partition_bytes, bool has_cache) {
     fixture f;
     table_builder_args args;
-    table_test_small(&f, &args);
+    table_test_small_indexed(&f, &args, partition_bytes);
     uint64_t bytes = 0;
     fixture_bytes(&f, &bytes);
     for (uint64_t i = 0; i < bytes; i++) {
@@ -171,10 +186,10 @@ TEST(table, any_flipped_byte_is_noticed_and_no_answer_is_wrong) {
         for (int mapped = 0; mapped < 2; mapped++) {
             f.is_mapped = mapped != 0;
             data[i] = before ^ (uint8_t)(1u << (i % 8));
-            table_test_read_damaged(&f);
+            table_test_read_damaged(&f, has_cache);
             data[i] = 0xff;
             if (before != 0xff)
-                table_test_read_damaged(&f);
+                table_test_read_damaged(&f, has_cache);
         }
         data[i] = before;
     }
@@ -182,6 +197,12 @@ TEST(table, any_flipped_byte_is_noticed_and_no_answer_is_wrong) {
     ASSERT_OK(table_verify(t, NULL, NULL));
     table_unref(t);
     fixture_deinit(&f);
+}
+
+TEST(table, any_flipped_byte_is_noticed_and_no_answer_is_wrong) {
+    table_test_flip_all(0, false);
+    table_test_flip_all(20, false); /* partitioned, joined at open */
+    table_test_flip_all(20, true);  /* read by partition */
 }
 
 TEST(table, any_truncation_is_refused_at_open) {
@@ -237,9 +258,9 @@ TEST(table, newer_format_is_not_supported_by_name) {
     table_test_small(&f, &args);
     uint64_t bytes = 0;
     uint8_t *data = fixture_bytes(&f, &bytes);
-    data[bytes - 12] = 3;
+    data[bytes - 12] = TABLE_FORMAT + 1;
     ASSERT_CODE(fixture_try_open(&f, NULL, &t), FIRN_NOT_SUPPORTED);
-    assert_non_null(strstr(error_detail_get(), "format 3"));
+    assert_non_null(strstr(error_detail_get(), "format 4"));
     fixture_deinit(&f);
 }
 
@@ -336,11 +357,11 @@ TEST(table, a_pinned_value_outlives_eviction_and_the_table) {
     fixture_deinit(&f);
 }
 
-TEST(table, cached_gets_neither_read_nor_allocate) {
+static void table_test_cached_gets(uint32_t partition_bytes) {
     fixture f;
     table_builder_args args;
     cache *blocks = NULL;
-    table_test_small(&f, &args);
+    table_test_small_indexed(&f, &args, partition_bytes);
     ASSERT_OK(cache_new(1 << 20, 1, &blocks));
     table *t = fixture_open(&f, blocks);
     for (uint32_t i = 0; i < f.count; i++)
@@ -353,11 +374,16 @@ TEST(table, cached_gets_neither_read_nor_allocate) {
     assert_int_equal(memory_allocation_count(), allocations);
     cache_stats stats;
     cache_get_stats(blocks, &stats);
-    assert_int_equal(stats.misses, table_get_properties(t)->data_blocks);
+    assert_int_equal(stats.misses, table_get_properties(t)->data_blocks + t->top.count);
     assert_int_equal(stats.pinned_usage, 0);
     table_unref(t);
     cache_free(blocks);
     fixture_deinit(&f);
+}
+
+TEST(table, cached_gets_neither_read_nor_allocate) {
+    table_test_cached_gets(0);
+    table_test_cached_gets(20);
 }
 
 TEST(table, reading_without_filling_leaves_the_cache_alone) {
@@ -433,10 +459,10 @@ out:
     return st;
 }
 
-TEST(table, every_failed_allocation_is_reported_and_nothing_leaks) {
+static void table_test_fail_allocations(uint32_t partition_bytes) {
     fixture f;
     table_builder_args args;
-    table_test_small(&f, &args);
+    table_test_small_indexed(&f, &args, partition_bytes);
     uint64_t live = memory_live_count();
     for (int sticky = 0; sticky < 2; sticky++) {
         bool done = false;
@@ -468,6 +494,11 @@ TEST(table, every_failed_allocation_is_reported_and_nothing_leaks) {
         }
     }
     fixture_deinit(&f);
+}
+
+TEST(table, every_failed_allocation_is_reported_and_nothing_leaks) {
+    table_test_fail_allocations(0);
+    table_test_fail_allocations(20);
 }
 
 TEST_MAIN(RUN(table, agrees_with_a_sorted_array_for_every_shape_of_keys_and_blocks),

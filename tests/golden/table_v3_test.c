@@ -1,0 +1,126 @@
+/* tests/golden/data/table_v3.sst was written by the first release of table format 3: a partitioned
+ * index. It must open for ever, and as long as format 3 is written the same input must give the
+ * same bytes.
+ *
+ * FIRN_GOLDEN_WRITE=1 writes the file where there is none yet. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/test.h"
+#include "platform/vfs_mem.h"
+#include "table/table_builder.h"
+#include "util/hash.h"
+
+enum { GOLDEN3_KEYS = 60 };
+
+static void golden3_entry(int i, buf *key, buf *value) {
+    char text[64];
+    snprintf(text, sizeof text, "station/%02d/reading/%03d", i / 10, i);
+    buf_clear(key);
+    buf_clear(value);
+    internal_key_append(key, user_key_of(slice_from_string(text)), (seqno)(500 + i),
+                        i % 7 == 3 ? OP_DELETE : OP_PUT);
+    if (i % 7 != 3)
+        buf_printf(value, "value %d", i);
+}
+
+static void golden3_build(vfs_mem *disk) {
+    vfs_file *file = NULL;
+    table_builder *b = NULL;
+    table_summary summary;
+    buf key = {0}, value = {0};
+    ASSERT_OK(vfs_open(vfs_mem_vfs(disk), "/golden.sst", FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
+    table_builder_args args = {.file = file,
+                               .keyspace = 3,
+                               .block_bytes = 128,
+                               .restart_interval = 8,
+                               .filter_bits_per_key = 10,
+                               .index_partition_bytes = 60,
+                               .codec = CODEC_NONE};
+    for (int i = 0; i < 16; i++)
+        args.identity[i] = (uint8_t)(0xd0 + i);
+    ASSERT_OK(table_builder_new(&args, &b));
+    for (int i = 0; i < GOLDEN3_KEYS; i++) {
+        golden3_entry(i, &key, &value);
+        ASSERT_OK(table_builder_add(b, (internal_key){buf_slice(&key)}, buf_slice(&value)));
+    }
+    ASSERT_OK(table_builder_finish(b, &summary));
+    table_builder_free(b);
+    ASSERT_OK(vfs_close(file));
+    buf_deinit(&key);
+    buf_deinit(&value);
+}
+
+static const char *golden3_path(void) {
+    const char *source = getenv("FIRN_SOURCE");
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/tests/golden/data/table_v3.sst", source ? source : ".");
+    return path;
+}
+
+/* With its whole index, and by partition. */
+static void golden3_read(cache *blocks) {
+    table *t = NULL;
+    buf key = {0}, value = {0};
+    table_open_args args = {.vfs = firn_vfs_default(), .path = golden3_path(), .blocks = blocks};
+    ASSERT_OK(table_open(&args, &t));
+    for (int i = 0; i < GOLDEN3_KEYS; i++) {
+        lookup found;
+        table_get_trace trace;
+        seek_key seek;
+        golden3_entry(i, &key, &value);
+        slice user = internal_key_user((internal_key){buf_slice(&key)}).s;
+        ASSERT_OK(seek_key_init(&seek, user_key_of(user), SEQNO_MAX));
+        ASSERT_OK(table_get(t, seek.key, hash64(user.data, user.size),
+                            &(table_read_args){.fill_cache = true}, &trace, &found));
+        seek_key_deinit(&seek);
+        assert_true(found.found);
+        assert_int_equal(found.kind, i % 7 == 3 ? OP_DELETE : OP_PUT);
+        assert_int_equal(found.sequence, 500 + i);
+        assert_true(slice_equal(found.value, buf_slice(&value)));
+        lookup_release(&found);
+    }
+    assert_int_equal(table_get_properties(t)->entries, GOLDEN3_KEYS);
+    assert_int_equal(table_get_properties(t)->data_blocks, 12);
+    ASSERT_OK(table_verify(t, NULL, NULL));
+    table_unref(t);
+    buf_deinit(&key);
+    buf_deinit(&value);
+}
+
+TEST(golden_table_v3, opens_and_says_what_was_written) {
+    cache *blocks = NULL;
+    golden3_read(NULL);
+    ASSERT_OK(cache_new(1 << 20, 1, &blocks));
+    golden3_read(blocks);
+    cache_free(blocks);
+}
+
+TEST(golden_table_v3, is_what_the_builder_still_writes) {
+    vfs_mem *disk = NULL;
+    uint64_t bytes = 0;
+    static uint8_t stored[65536];
+    ASSERT_OK(vfs_mem_new(&disk));
+    golden3_build(disk);
+    uint8_t *built = vfs_mem_contents(disk, "/golden.sst", &bytes);
+    assert_non_null(built);
+    if (getenv("FIRN_GOLDEN_WRITE")) {
+        FILE *new_file = fopen(golden3_path(), "wbx");
+        if (new_file) {
+            assert_int_equal(fwrite(built, 1, bytes, new_file), bytes);
+            assert_int_equal(fclose(new_file), 0);
+        }
+    }
+    FILE *file = fopen(golden3_path(), "rb");
+    assert_non_null(file);
+    assert_int_equal(fread(stored, 1, sizeof stored, file), bytes);
+    (void)fclose(file);
+    assert_memory_equal(stored, built, bytes);
+    assert_int_equal(built[bytes - 12], 3);
+    assert_int_equal(built[bytes - 24], 2); /* the index's kind */
+    vfs_mem_free(disk);
+}
+
+TEST_MAIN(RUN(golden_table_v3, is_what_the_builder_still_writes),
+          RUN(golden_table_v3, opens_and_says_what_was_written))
