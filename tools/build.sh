@@ -21,14 +21,19 @@ if [ -z "${CMAKE_GENERATOR:-}" ] && command -v ninja >/dev/null; then
   export CMAKE_GENERATOR=Ninja
 fi
 
-if [ ! -e "$directory/CMakeCache.txt" ] || [ CMakePresets.json -nt "$directory/CMakeCache.txt" ]; then
+# What is found depends on the packages that are there: dpkg writes this file whenever one is
+# installed or removed, and CMake searches again for what its cache says was not found.
+packages=/var/lib/dpkg/status
+
+cache=$directory/CMakeCache.txt
+if [ ! -e "$cache" ] || [ CMakePresets.json -nt "$cache" ] || [ "$packages" -nt "$cache" ]; then
   mkdir -p "$directory"
   if ! cmake --preset "$preset" >"$directory/configure.log" 2>&1; then
     cat "$directory/configure.log" >&2
-    rm -f "$directory/CMakeCache.txt"
+    rm -f "$cache"
     exit 1
   fi
-  touch "$directory/CMakeCache.txt"
+  touch "$cache"
   grep '^firn: ' "$directory/configure.log" >&2 || true
 fi
 [ "$build" = yes ] || exit 0
