@@ -18,7 +18,8 @@ CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz crash mutants \
-        explore bench bench-read bench-write guard bench-full simulate fmt tidy-all docs install amalgamation clean
+        explore bench bench-read bench-write bench-compaction bench-floors bench-goals bench-full \
+        guard simulate fmt tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
 	@$(BUILD) release
@@ -114,6 +115,17 @@ bench-read: setup ## the read path: memtable, cache, filters, memory pressure, s
 bench-write: setup ## the write path: puts, batches, threads, sync policies, recovery
 	@tools/setup.sh bench
 	@bench/compare --set write-path
+
+bench-compaction: setup ## sustained load, stalls, amplification, queues, deleted ranges
+	@tools/setup.sh bench
+	@bench/compare --set compaction
+
+bench-floors: setup ## each floor that was asked for, and what is reached
+	@bench/compare --set floors
+
+bench-goals: setup ## the table of goals, two key shapes; half an hour
+	@tools/setup.sh bench
+	@bench/compare --set goals
 
 guard: setup ## instructions, allocations and I/O calls of the hot paths against their ranges
 	@tools/setup.sh valgrind

@@ -47,10 +47,20 @@ static void config_add_engines(bench_config *c, const char *value) {
     free(copy);
 }
 
+/* The number behind `mark` in `name`, `least` to `most`; 0: there is no mark. */
+static uint32_t config_step_number(const char *name, char mark, uint32_t least, uint32_t most) {
+    const char *at = strchr(name, mark);
+    if (!at)
+        return 0;
+    unsigned long number = strtoul(at + 1, NULL, 10);
+    if (number < least || number > most)
+        bench_fail("\"%s\": the number behind %c is %u to %u", name, mark, least, most);
+    return (uint32_t)number;
+}
+
 static void config_add_step(bench_config *c, const char *name) {
     char base[40];
-    const char *at = strchr(name, '@');
-    size_t size = at ? (size_t)(at - name) : strlen(name);
+    size_t size = strcspn(name, "@%");
     if (strlen(name) >= sizeof base || c->step_count == STEPS_MAX)
         bench_fail("benchmark \"%s\": name too long, or more than %d of them", name, STEPS_MAX);
     memcpy(base, name, size);
@@ -59,9 +69,14 @@ static void config_add_step(bench_config *c, const char *name) {
     step->workload = workload_find(base);
     if (!step->workload)
         bench_fail("no benchmark \"%s\" (--help lists them)", base);
-    step->threads = at ? (uint32_t)strtoul(at + 1, NULL, 10) : 0;
-    if (at && (step->threads < 1 || step->threads > 64))
-        bench_fail("\"%s\": 1 to 64 threads", name);
+    step->threads = config_step_number(name, '@', 1, 64);
+    step->percent = config_step_number(name, '%', 1, 100);
+    if (step->percent && c->step_count < 2)
+        bench_fail("\"%s\": put the same without %% in front of it", name);
+    if (step->percent && step[-1].workload != step->workload)
+        bench_fail("\"%s\": put %s in front of it", name, base);
+    if (step->percent && (step[-1].percent || !(step->workload->flags & WORKLOAD_WRITES)))
+        bench_fail("\"%s\": a share of the rate of writing, as measured just before", name);
     memcpy(step->name, name, strlen(name) + 1);
 }
 
@@ -120,7 +135,7 @@ static void config_help(bench_config *c, const char *value);
 /* clang-format off */
 static const option_row config_options[] = {
     {"engine", OPTION_CALL, 0, config_set_engines, "engines, separated by commas (firn)"},
-    {"benchmarks", OPTION_CALL, 0, config_set_steps, "what to run, in this order; name@4: with 4 threads"},
+    {"benchmarks", OPTION_CALL, 0, config_set_steps, "in this order; name@4: with 4 threads; name%50: at half the rate just sustained"},
     {"rounds", OPTION_U32, AT(rounds), NULL, "how often; engines take turns within each (1)"},
     {"baseline", OPTION_CALL, 0, config_set_baseline, "the engine that ratios are relative to (rocksdb, or the first)"},
     {"num", OPTION_COUNT, AT(keys), NULL, "keys (2M)"},

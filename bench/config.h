@@ -17,7 +17,8 @@ struct workload;
 typedef struct bench_step {
     const struct workload *workload;
     uint32_t threads;
-    char name[40]; /* as it was given: "fillrandom", "readrandom@4" */
+    uint32_t percent; /* of the rate the engine sustained just before; 0: as fast as it can */
+    char name[40];    /* as it was given: "fillrandom", "readrandom@4", "overwrite%50" */
 } bench_step;
 
 typedef struct bench_config {

@@ -14,6 +14,7 @@ typedef struct leveldb_engine {
     leveldb_readoptions_t *read_options;
     leveldb_writeoptions_t *write_options[2]; /* [1] syncs */
     engine_settings settings;
+    uint64_t file_bytes;
 } leveldb_engine;
 
 typedef struct leveldb_session {
@@ -32,19 +33,22 @@ static void leveldb_engine_version(char *text, size_t size) {
 }
 
 static void leveldb_engine_set(void *context, const char *name, const char *value) {
-    leveldb_options_t *options = context;
-    if (strcmp(name, "max_file_size") == 0)
-        leveldb_options_set_max_file_size(options, strtoull(value, NULL, 10));
-    else if (strcmp(name, "max_open_files") == 0)
-        leveldb_options_set_max_open_files(options, atoi(value));
-    else
+    leveldb_engine *e = context;
+    if (strcmp(name, "max_file_size") == 0) {
+        e->file_bytes = strtoull(value, NULL, 10);
+        leveldb_options_set_max_file_size(e->options, e->file_bytes);
+    } else if (strcmp(name, "max_open_files") == 0) {
+        leveldb_options_set_max_open_files(e->options, atoi(value));
+    } else {
         bench_fail("leveldb: only max_file_size and max_open_files can be set, not \"%s\"", name);
+    }
 }
 
 static void *leveldb_engine_open(const engine_settings *settings) {
     leveldb_engine *e = bench_alloc(sizeof *e);
     char *error = NULL;
     e->settings = *settings;
+    e->file_bytes = 2 << 20; /* its default */
     e->options = leveldb_options_create();
     leveldb_options_set_create_if_missing(e->options, 1);
     leveldb_options_set_write_buffer_size(e->options, settings->memtable_bytes);
@@ -62,7 +66,7 @@ static void *leveldb_engine_open(const engine_settings *settings) {
         leveldb_options_set_compression(e->options, leveldb_snappy_compression);
     else
         bench_fail("leveldb has no compression \"%s\"", settings->compression);
-    engine_extra_options(settings, "leveldb", leveldb_engine_set, e->options);
+    engine_extra_options(settings, "leveldb", leveldb_engine_set, e);
     e->db = leveldb_open(e->options, settings->path, &error);
     leveldb_engine_check(error, "open");
 
@@ -244,8 +248,8 @@ static void leveldb_engine_describe(void *db, FILE *to) {
     fprintf(to, "write_buffer_size=%llu\nblock_cache=%llu (LRU)\nblock_size=%u\n",
             (unsigned long long)s->memtable_bytes, (unsigned long long)s->cache_bytes,
             s->block_bytes);
-    fprintf(to, "filter_policy=bloom(%u)\ncompression=%s\nmax_file_size=2097152 (its default)\n",
-            s->filter_bits, s->compression);
+    fprintf(to, "filter_policy=bloom(%u)\ncompression=%s\nmax_file_size=%llu\n", s->filter_bits,
+            s->compression, (unsigned long long)e->file_bytes);
     fprintf(to, "background_threads=1 (fixed)\nverify_checksums=true\n"
                 "sync=false (log written, not synced)\n");
 }

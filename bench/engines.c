@@ -22,7 +22,7 @@ static const engine_methods *const engines_built_in[] = {
 #if FIRN_BENCH_SQLITE
     &engine_sqlite,
 #endif
-    &engine_none,       NULL,
+    &engine_bare,       &engine_none,           NULL,
 };
 
 const engine_methods *const *engine_list(void) {

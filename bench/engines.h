@@ -11,6 +11,7 @@ extern const engine_methods engine_lmdb;
 extern const engine_methods engine_wiredtiger;     /* its B-tree */
 extern const engine_methods engine_wiredtiger_lsm; /* its log-structured merge tree */
 extern const engine_methods engine_sqlite;
+extern const engine_methods engine_bare;
 extern const engine_methods engine_none;
 
 #endif

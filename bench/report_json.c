@@ -81,6 +81,9 @@ static void json_result(FILE *to, const step_result *r, uint64_t trace_ms, unsig
             ", \"debt_bytes\": %" PRIu64 ", \"debt_after_bytes\": %" PRIu64,
             result_write_amplification(r), r->rss_anon_peak, r->disk_bytes, r->table_bytes,
             r->live_bytes, r->debt_bytes, r->debt_after_bytes);
+    if (r->device.page_ns)
+        fprintf(to, ", \"device_page_ns\": %" PRIu64 ", \"device_bytes_per_second\": %.0f",
+                r->device.page_ns, r->device.bytes_per_second);
     fputs(", \"usage\": ", to);
     json_usage(to, &r->during);
     fputs(", \"usage_and_drain\": ", to);
@@ -94,6 +97,9 @@ static void json_result(FILE *to, const step_result *r, uint64_t trace_ms, unsig
     fprintf(to, ", \"trace_ms\": %" PRIu64 ", \"trace\": [", trace_ms);
     for (uint32_t i = 0; i < r->trace_count; i++)
         fprintf(to, "%s%" PRIu64, i ? ", " : "", r->trace[i] - (i ? r->trace[i - 1] : 0));
+    fputs("], \"trace_slowest_ns\": [", to);
+    for (uint32_t i = 0; i < r->trace_count; i++)
+        fprintf(to, "%s%" PRIu64, i ? ", " : "", r->trace_slowest_ns[i]);
     fprintf(to, "], \"counters\": {%s}}", r->counters);
 }
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from statistics import median
 
 MIB = 1 << 20
+CHANGING = ("fill", "overwrite", "compact", "delete", "flush", "drain")  # how workloads begin that do
 
 
 class Results:
@@ -19,14 +20,16 @@ class Results:
             self.cells[result["position"], result["engine"]][result["round"]] = result
 
     def labels(self):
-        """(position, label) of each benchmark; one that is run again is numbered."""
+        """(position, label) of each benchmark; one that is run again says what it came after, and
+        is numbered where that is not enough."""
+        seen = []
         for position, name in enumerate(self.names):
-            nth = self.names[:position].count(name) + 1
             if self.names.count(name) > 1:
-                before = [n for n in self.names[:position]
-                          if n.startswith(("fill", "overwrite", "compact", "delete"))]
-                name += f" after {before[-1]}" if before else f" ({nth})"
-            yield position, name
+                before = [n for n in self.names[:position] if n.startswith(CHANGING)]
+                name += f" after {before[-1]}" if before else ""
+            seen.append(name)
+            nth = seen.count(name)
+            yield position, f"{name} ({nth})" if nth > 1 else name
 
     def rounds(self, position, engine):
         return list(self.cells[position, engine].values())
@@ -173,11 +176,59 @@ def proof_table(results):
     return table(["keys found, checksum of values"] + results.engines, rows)
 
 
+def waits_text(counters):
+    """What kept Firn's writers waiting: cause, how often, altogether, the longest."""
+    waits = [(name.removeprefix("waits: "), wait) for name, wait in counters.items()
+             if name.startswith("waits: ") and wait["count"]]
+    return "; ".join(f"{cause} {human(wait['count'])} times, {wait['ns'] / 1e9:.3g} s, "
+                     f"longest {wait['max_ns'] / 1e6:.3g} ms" for cause, wait in waits)
+
+
+def waiting_cell(results, position, engine):
+    def of(value):
+        return results.median_of(position, engine, value)
+
+    if not of(lambda r: r["operations"]):
+        return "-"
+    waits = of(lambda r: 1e3 * r["usage"]["waits"] / r["operations"])
+    preemptions = of(lambda r: 1e3 * r["usage"]["preemptions"] / r["operations"])
+    stall = of(lambda r: r["counters"].get("stall_ns"))
+    text = f"{waits:.3g} / {preemptions:.3g}"
+    return text if stall is None else f"{text} / {stall / 1e9:.3g}"
+
+
+def waiting_table(results):
+    rows = [[label] + [waiting_cell(results, position, engine) for engine in results.engines]
+            for position, label in results.labels()]
+    text = table(["waits / preemptions per 1000 op (/ its own count of stalled s)"] + results.engines,
+                 rows)
+    for position, label in results.labels():
+        rounds = results.rounds(position, "firn")
+        waits = waits_text(rounds[-1]["counters"]) if rounds else ""
+        if waits:
+            text += f"\nFirn's writers until the end of {label} (last round): {waits}.\n"
+    return text
+
+
 def options_text(document):
     text = ""
     for name, engine in document["engines"].items():
         text += f"\n{name} {engine['version']}:\n\n```\n{engine['options'].rstrip()}\n```\n"
     return text
+
+
+def parts_section(document):
+    """The table of a run of firn-micro."""
+    firsts = {}
+    rows = []
+    for part in document["parts"]:
+        rate = median(part["per_second"])
+        base = firsts.setdefault(part["what"], part["per_second"])
+        ratios = [mine / other for mine, other in zip(part["per_second"], base)]
+        rows.append([part["what"], part["who"], human(rate), f"{1e9 / rate:.3g}",
+                     f"{median(ratios):.2f}" if base is not part["per_second"] else ""])
+    return f"\n## {document.get('title', 'parts')}\n\n" + table(
+        ["what", "who", "per second", "ns each", "x the first"], rows)
 
 
 def report_head(document):
@@ -202,6 +253,9 @@ def report_section(name, document, plots):
     text += ("\n### Cost per operation\n\nTime on a processor of the clients alone, and of the whole "
              "process with its background work; read and write calls; page faults.\n\n")
     text += cost_table(results)
+    text += ("\n### Waiting\n\nVoluntary and involuntary context switches of the whole process, and "
+             "what the engine itself says about writers that were held up since it was opened.\n\n")
+    text += waiting_table(results)
     text += ("\n### Writing\n\nWrite amplification: bytes sent towards the device, background work "
              "included, per byte of keys and values. Space: bytes on disk per live byte, after the "
              "drain. Debt: compaction due when the last operation returned.\n\n")

@@ -6,17 +6,20 @@ from math import ceil, log10
 from report_markdown import Results, human
 
 COLORS = {"firn": "#0b6fb8", "rocksdb": "#b8860b", "leveldb": "#6a994e", "lmdb": "#9d4edd",
-          "wiredtiger": "#c1121f", "wiredtiger-lsm": "#e07a5f", "sqlite": "#6c757d"}
+          "wiredtiger": "#c1121f", "wiredtiger-lsm": "#e07a5f", "sqlite": "#6c757d", "bare": "#999"}
 PANEL_WIDTH, PANEL_HEIGHT = 300, 190
 LEFT, RIGHT, TOP, BOTTOM = 52, 18, 26, 30
 COLUMNS = 3
+TIME_NAMES = {1: "10 ns", 2: "100 ns", 3: "1 us", 4: "10 us", 5: "100 us", 6: "1 ms", 7: "10 ms",
+              8: "100 ms", 9: "1 s", 10: "10 s"}  # by power of ten of nanoseconds
 
 
 class Drawing:
-    def __init__(self, title, engines, panels):
-        self.width = COLUMNS * PANEL_WIDTH
+    def __init__(self, title, engines, panels, columns=COLUMNS, panel_width=PANEL_WIDTH):
+        self.columns, self.panel_width = columns, panel_width
+        self.width = columns * panel_width
         self.head = 52
-        rows = ceil(panels / COLUMNS)
+        rows = ceil(panels / columns)
         self.height = self.head + rows * PANEL_HEIGHT
         self.parts = []
         self.text(10, 20, title, size=15, weight="bold")
@@ -41,9 +44,9 @@ class Drawing:
 
     def panel(self, index, title):
         """The frame of a plot; gives its inner rectangle (left, top, width, height)."""
-        left = index % COLUMNS * PANEL_WIDTH + LEFT
-        top = self.head + index // COLUMNS * PANEL_HEIGHT + TOP
-        width = PANEL_WIDTH - LEFT - RIGHT
+        left = index % self.columns * self.panel_width + LEFT
+        top = self.head + index // self.columns * PANEL_HEIGHT + TOP
+        width = self.panel_width - LEFT - RIGHT
         height = PANEL_HEIGHT - TOP - BOTTOM
         self.text(left, top - 8, title, size=12, weight="bold")
         self.line([(left, top), (left, top + height), (left + width, top + height)], "#888", 1)
@@ -109,8 +112,7 @@ def latency_panel(drawing, index, label, curves):
     high = max(ceil(log10(max(points, default=100))), low + 1)
     for power in range(low, high + 1):
         x = left + width * (power - low) / (high - low)
-        unit = {2: "100 ns", 3: "1 us", 4: "10 us", 5: "100 us", 6: "1 ms", 7: "10 ms"}.get(power, "")
-        drawing.text(x, top + height + 13, unit, size=9, anchor="middle")
+        drawing.text(x, top + height + 13, TIME_NAMES.get(power, ""), size=9, anchor="middle")
         drawing.line([(x, top + height), (x, top + height + 3)], "#888", 1)
     for share in (0.5, 0.99):
         drawing.text(left - 4, top + height * (1 - share) + 4, f"{share:.0%}", size=9, anchor="end")
@@ -140,29 +142,68 @@ def latency_plot(results):
     return drawing
 
 
+def time_axis(drawing, left, top, width, height, duration):
+    for share in (0, 0.5, 1):
+        drawing.text(left + width * share, top + height + 13, f"{duration * share:.3g} s", size=9,
+                     anchor="end" if share == 1 else "middle")
+
+
+def rate_panel(drawing, index, label, traces):
+    """Operations per second over time."""
+    left, top, width, height = drawing.panel(index, label)
+    duration = max(seconds * len(counts) for _, seconds, counts, _ in traces)
+    most = max(max(counts) / seconds for _, seconds, counts, _ in traces) or 1
+    time_axis(drawing, left, top, width, height, duration)
+    for share in (0.5, 1):
+        drawing.line([(left, top + height * (1 - share)), (left + width, top + height * (1 - share))],
+                     "#e4e4e4", 1)
+        drawing.text(left - 4, top + height * (1 - share) + 4, human(most * share), size=9,
+                     anchor="end")
+    for engine, seconds, counts, _ in traces:
+        drawing.line([(left + width * (i + 1) * seconds / duration,
+                       top + height * (1 - count / seconds / most))
+                      for i, count in enumerate(counts)], COLORS.get(engine, "#333"), 1.3)
+
+
+def stall_panel(drawing, index, label, traces):
+    """The slowest operation of each interval, over a logarithmic axis of time."""
+    left, top, width, height = drawing.panel(index, label + ": slowest operation")
+    duration = max(seconds * len(counts) for _, seconds, counts, _ in traces)
+    slowest = [ns for _, _, _, stalls in traces for ns in stalls if ns > 0]
+    low = int(log10(min(slowest)))
+    high = max(ceil(log10(max(slowest))), low + 1)
+    time_axis(drawing, left, top, width, height, duration)
+    for power in range(low, high + 1):
+        y = top + height * (high - power) / (high - low)
+        drawing.line([(left, y), (left + width, y)], "#e4e4e4", 1)
+        drawing.text(left - 4, y + 4, TIME_NAMES.get(power, ""), size=9, anchor="end")
+    for engine, seconds, _, stalls in traces:
+        for i, ns in enumerate(stalls):
+            if ns > 0:
+                drawing.box(left + width * (i + 1) * seconds / duration - 1.5,
+                            top + height * (high - log10(ns)) / (high - low) - 1.5, 3, 3,
+                            COLORS.get(engine, "#333"))
+
+
 def trace_plot(results):
-    panels = []
+    """Throughput on the left, what took longest in the same moments on the right."""
+    rows = []
     for position, label in results.labels():
         traces = []
         for engine in results.engines:
             rounds = results.rounds(position, engine)
             if rounds and len(rounds[-1]["trace"]) > 1:
-                seconds = rounds[-1]["trace_ms"] / 1e3
-                traces.append((engine, seconds, [n / seconds for n in rounds[-1]["trace"]]))
+                last = rounds[-1]
+                traces.append((engine, last["trace_ms"] / 1e3, last["trace"],
+                               last.get("trace_slowest_ns", [])))
         if traces:
-            panels.append((label, traces))
-    drawing = Drawing("Throughput over time: operations per second (last round)", results.engines,
-                      len(panels))
-    for index, (label, traces) in enumerate(panels):
-        left, top, width, height = drawing.panel(index, label)
-        duration = max(seconds * len(rates) for _, seconds, rates in traces)
-        most = max(max(rates) for _, _, rates in traces) or 1
-        drawing.text(left - 4, top + 8, human(most), size=9, anchor="end")
-        drawing.text(left + width, top + height + 13, f"{duration:.3g} s", size=9, anchor="end")
-        for engine, seconds, rates in traces:
-            drawing.line([(left + width * (i + 1) * seconds / duration,
-                           top + height * (1 - rate / most)) for i, rate in enumerate(rates)],
-                         COLORS.get(engine, "#333"))
+            rows.append((label, traces))
+    drawing = Drawing("Throughput (operations per second) and stalls over time, last round",
+                      results.engines, 2 * len(rows), columns=2, panel_width=450)
+    for row, (label, traces) in enumerate(rows):
+        rate_panel(drawing, 2 * row, label, traces)
+        if any(ns > 0 for _, _, _, stalls in traces for ns in stalls):
+            stall_panel(drawing, 2 * row + 1, label, traces)
     return drawing
 
 
@@ -172,7 +213,7 @@ def write_plots(document, out, name):
     written = []
     for title, suffix, draw in (("throughput", "throughput", throughput_plot),
                                 ("latency", "latency", latency_plot),
-                                ("throughput over time", "trace", trace_plot),
+                                ("throughput and stalls over time", "trace", trace_plot),
                                 ("amplification", "amplification", amplification_plot)):
         drawing = draw(results)
         if drawing.height > drawing.head:

@@ -33,6 +33,12 @@ typedef struct usage {
     uint64_t cpu_user_ns, cpu_system_ns;
 } usage;
 
+/* What the device does without an engine: see device.h. */
+typedef struct device_speed {
+    uint64_t page_ns; /* median of one random page */
+    double bytes_per_second;
+} device_speed;
+
 typedef struct step_result {
     char engine[24];
     char step[40];
@@ -44,8 +50,9 @@ typedef struct step_result {
     double seconds;
     double drain_seconds; /* background work that was left, waited for */
     worker_result sums;
-    usage during;    /* the measured span */
-    usage and_drain; /* the same plus the drain */
+    usage during;        /* the measured span */
+    usage and_drain;     /* the same plus the drain */
+    device_speed device; /* of cold workloads, right before them; else zero */
     uint64_t rss_anon_peak;
     uint64_t disk_bytes;  /* allocated, after the drain */
     uint64_t table_bytes; /* of these, in sorted files */
@@ -53,7 +60,8 @@ typedef struct step_result {
     uint64_t debt_bytes;  /* when the last operation returned */
     uint64_t debt_after_bytes;
     uint32_t trace_count;
-    uint64_t trace[TRACE_MAX]; /* operations done at the end of each interval */
+    uint64_t trace[TRACE_MAX];            /* operations done at the end of each interval */
+    uint64_t trace_slowest_ns[TRACE_MAX]; /* the slowest within each */
     char version[32];
     char counters[COUNTERS_TEXT_BYTES]; /* members of a JSON object */
     char options[OPTIONS_TEXT_BYTES];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "process.h"
 
 /* --- the database --- */
@@ -44,6 +45,18 @@ typedef struct monitor {
     _Atomic pid_t thread;
 } monitor;
 
+static void monitor_trace(monitor *m) {
+    uint64_t sum = 0, slowest_ns = 0;
+    /* relaxed: samples of counters that only their workers raise. */
+    for (uint32_t i = m->first; i < m->count; i++) {
+        sum += atomic_load_explicit(&m->workers[i].done, memory_order_relaxed);
+        uint64_t ns = atomic_exchange_explicit(&m->workers[i].slowest_ns, 0, memory_order_relaxed);
+        slowest_ns = ns > slowest_ns ? ns : slowest_ns;
+    }
+    m->out->trace_slowest_ns[m->out->trace_count] = slowest_ns;
+    m->out->trace[m->out->trace_count++] = sum;
+}
+
 static void *monitor_main(void *context) {
     enum { STEP_US = 10000 };
     monitor *m = context;
@@ -57,11 +70,7 @@ static void *monitor_main(void *context) {
         }
         uint64_t due = m->start_ns + (m->out->trace_count + 1) * interval_ns;
         if (atomic_load(&m->tracing) && m->out->trace_count < TRACE_MAX && clock_ns() >= due) {
-            uint64_t sum = 0;
-            /* relaxed: samples of counters that only their workers change. */
-            for (uint32_t i = m->first; i < m->count; i++)
-                sum += atomic_load_explicit(&m->workers[i].done, memory_order_relaxed);
-            m->out->trace[m->out->trace_count++] = sum;
+            monitor_trace(m);
         }
         usleep(STEP_US);
     }
@@ -96,8 +105,7 @@ static void thread_start(pthread_t *thread, void *(*start)(void *), void *contex
 /* How many operations the step is to do, all workers together. */
 static uint64_t run_operations(const bench *b, const workload *work) {
     const bench_config *c = b->config;
-    if (work->flags & WORKLOAD_FRESH || work->body == workload_delete ||
-        work->body == workload_delete_most)
+    if (work->flags & WORKLOAD_FRESH || workload_deletes(work))
         return b->key_count;
     if (work->body == workload_scan_all)
         return b->live_keys;
@@ -110,12 +118,16 @@ static uint64_t run_operations(const bench *b, const workload *work) {
 }
 
 /* Makes the database what the workload begins with. */
-static void run_prepare(bench *b, const workload *work) {
+static void run_prepare(bench *b, const workload *work, step_result *out) {
     const bench_config *c = b->config;
     b->generation++;
     if (!(work->flags & WORKLOAD_FRESH)) {
         if (!b->filled)
             bench_fail("%s needs data: put a fill workload before it", work->name);
+        if (work->flags & WORKLOAD_COLD) {
+            bench_close(b);
+            device_measure(b->path, &out->device);
+        }
         bench_open(b);
         return;
     }
@@ -140,6 +152,7 @@ static void run_init(run *r, bench *b, const bench_step *step) {
     r->threads = step->threads;
     r->key_count = b->key_count;
     r->inserted = b->key_count;
+    r->rate = step->percent ? b->sustained_rate * step->percent / 100 : b->config->rate;
     permutation_init(&r->shuffle, b->key_count, b->config->seed);
     if (work->order == ORDER_ZIPFIAN || work->order == ORDER_LATEST) {
         r->ranks = zipfian_new(b->key_count);
@@ -172,6 +185,7 @@ static void run_warm_up(run *r, worker *w, uint64_t operations) {
     w->random = random;
     w->issued = 0;
     atomic_store(&w->done, 0);
+    atomic_store(&w->slowest_ns, 0);
 }
 
 /* Waits for background work that `out`'s operations left, and counts it. */
@@ -220,17 +234,22 @@ static void run_note_effects(bench *b, const run *r, const step_result *out) {
         b->live_keys = out->operations;
         b->key_count = out->operations;
     }
-    if (work->body == workload_delete || work->body == workload_delete_most) {
+    if (workload_deletes(work)) {
         b->complete = false;
-        b->live_keys = work->body == workload_delete ? 0 : (b->key_count + 99) / 100;
+        b->live_keys = work->body == workload_delete        ? 0
+                       : work->body == workload_delete_most ? (b->key_count + 99) / 100
+                       : b->key_count < 2                   ? b->key_count
+                                                            : 2;
     }
     if (work->body == workload_queue) {
         b->complete = false;
         b->live_keys = out->operations < 100 ? out->operations : 100ull * r->threads;
     }
-    uint64_t inserted = atomic_load(&((run *)(uintptr_t)r)->inserted);
-    b->live_keys += inserted - b->key_count;
-    b->key_count = inserted;
+    if (work->inserts) {
+        uint64_t inserted = atomic_load(&((run *)(uintptr_t)r)->inserted);
+        b->live_keys += inserted - b->key_count;
+        b->key_count = inserted;
+    }
     /* Which keys bear this generation now depends on how far the threads got. */
     if ((work->flags & WORKLOAD_WRITES) && !(work->flags & WORKLOAD_FRESH) &&
         (work->writer_beside || out->free_running))
@@ -243,6 +262,8 @@ static void run_measure(run *r, const bench_step *step, step_result *out) {
     uint32_t beside = step->workload->writer_beside ? 1 : 0;
     uint32_t count = step->threads + beside;
     uint64_t operations = run_operations(b, step->workload);
+    if (step->percent) /* for about as long as the unlimited one took */
+        operations = operations * step->percent / 100 + 1;
     /* Fills stop early under a time limit; everything else goes on until then. */
     if (c->seconds > 0 && !(step->workload->flags & WORKLOAD_FRESH))
         operations = UINT64_MAX / 2;
@@ -255,9 +276,9 @@ static void run_measure(run *r, const bench_step *step, step_result *out) {
     run_warm_up(r, &workers[count - 1], c->warmup);
     if (c->seconds > 0)
         r->ticks_limit = clock_ns_to_ticks((uint64_t)(c->seconds * 1e9));
-    if (c->rate > 0)
+    if (r->rate > 0)
         r->ticks_per_operation_q16 =
-            (uint64_t)((double)clock_ns_to_ticks(1000000000) * 65536 / (c->rate / step->threads));
+            (uint64_t)((double)clock_ns_to_ticks(1000000000) * 65536 / (r->rate / step->threads));
 
     monitor m = {.config = c, .workers = workers, .first = beside, .count = count, .out = out};
     pthread_t monitor_thread;
@@ -321,7 +342,7 @@ void bench_run(bench *b, const bench_step *step, step_result *out) {
         bench_recover(b, step, out);
         return;
     }
-    run_prepare(b, work);
+    run_prepare(b, work, out);
     if (work->maintain) {
         run_maintain(b, work, out);
     } else {
@@ -331,6 +352,8 @@ void bench_run(bench *b, const bench_step *step, step_result *out) {
         run_measure(&r, step, out);
         run_note_effects(b, &r, out);
         zipfian_free(r.ranks);
+        if ((work->flags & WORKLOAD_WRITES) && r.rate == 0)
+            b->sustained_rate = (double)out->operations / (out->seconds + out->drain_seconds);
     }
     out->live_bytes = b->live_keys * (b->config->key.bytes + b->value_bytes);
     out->disk_bytes = directory_bytes(b->path, &out->table_bytes);

@@ -24,7 +24,8 @@ typedef struct bench {
     bool filled;
     bool uncertain; /* which of two values a key has depended on how far threads got */
     uint64_t live_keys;
-    unsigned generation; /* counts workloads; marks the values they write */
+    double sustained_rate; /* of the last writes, their drain included */
+    unsigned generation;   /* counts workloads; marks the values they write */
     uint32_t round;
 } bench;
 
@@ -39,7 +40,8 @@ typedef struct run {
     _Atomic uint64_t inserted;        /* keys now: grows with the inserts of mixed workloads */
     _Atomic bool readers_done;        /* tells the writer beside them to stop */
     uint64_t ticks_limit;             /* 0: none */
-    uint64_t ticks_per_operation_q16; /* rate limit; 0: none */
+    double rate;                      /* operations per second of all together; 0: no limit */
+    uint64_t ticks_per_operation_q16; /* the same for each worker */
     bool racy;                        /* what is read depends on who came first */
     bool must_find;                   /* a key asked for that is not found is lost */
 } run;
@@ -58,7 +60,8 @@ typedef struct worker {
     uint64_t issued;
     uint64_t start_ticks, last_ticks;
     bool stopped;
-    _Atomic uint64_t done; /* for the trace */
+    /* For the trace: operations so far, and the slowest since the trace last asked. */
+    _Atomic uint64_t done, slowest_ns;
     worker_result result;
 } worker;
 
@@ -88,7 +91,8 @@ static inline bool worker_next(worker *w) {
     return w->issued < w->budget && !w->stopped;
 }
 
-/* Waits until `operations` are due under the rate limit, and restarts the clock. */
+/* Waits until the next operation is due under the rate limit, and starts its clock: when it was
+ * due, if that is past, so that an operation that had to wait behind a slow one was slow too. */
 void worker_pace(worker *w);
 
 /* Ends a piece of work of `operations` operations: records how long each took since the last lap.
@@ -97,6 +101,9 @@ static inline void worker_lap(worker *w, int kind, uint64_t operations) {
     uint64_t now = clock_ticks();
     uint64_t ns = clock_ticks_to_ns(now - w->last_ticks);
     histogram_add(&w->result.latency[kind], operations > 1 ? ns / operations : ns, operations);
+    /* relaxed, both: one number, of which the trace takes what it finds. */
+    if (ns > atomic_load_explicit(&w->slowest_ns, memory_order_relaxed))
+        atomic_store_explicit(&w->slowest_ns, ns, memory_order_relaxed);
     w->last_ticks = now;
     w->issued += operations;
     /* relaxed: a counter that the trace samples; nothing is ordered by it. */

@@ -1,7 +1,19 @@
 """The comparisons by name: which workloads, of what size, on which engines."""
 
-# A section is (title, arguments of firn-bench, and the engines that can do it if not all can). The
-# title's first word names the files.
+from typing import NamedTuple, Optional
+
+
+class Section(NamedTuple):
+    """One run of one program. The title's first word names the files."""
+    title: str
+    arguments: list
+    engines: Optional[list] = None  # that can do it; None: all
+    program: str = "firn-bench"  # or firn-micro: parts of Firn alone, no engines
+
+    @property
+    def name(self):
+        return self.title.split()[0].rstrip(":,")
+
 
 POINT = "fillrandom,overwrite,readrandom,readmissing,readhot,seekrandom,scanshort"
 SINGLE = (f"fillseq,readseq,fillseqbatch,fillrandombatch,fillsync,{POINT},readseq,readreverse,"
@@ -11,75 +23,131 @@ THREADS = "fillrandom@2,readrandom@2,ycsb-a@2,fillrandom@4,readrandom@4,ycsb-a@4
 LARGE = "fill4k,readrandom,fill64k,readrandom"
 
 TOUR = [
-    ("tour of 1 M keys",
-     ["--num=1M", "--rounds=3", "--ops=300K", "--trace-ms=250",
-      "--benchmarks=fillseq,readseq,fillrandom,overwrite,readrandom,readmissing,readhot,seekrandom,"
-      "scanshort,readseq,readwhilewriting,ycsb-a"]),
+    Section("tour of 1 M keys",
+            ["--num=1M", "--rounds=3", "--ops=300K", "--trace-ms=250",
+             "--benchmarks=fillseq,readseq,fillrandom,overwrite,readrandom,readmissing,readhot,"
+             "seekrandom,scanshort,readseq,readwhilewriting,ycsb-a"]),
 ]
 USUAL = [
-    ("single client, 2 M keys", ["--num=2M", "--rounds=5", f"--benchmarks={SINGLE}"]),
-    ("ycsb on 2 M keys", ["--num=2M", "--rounds=5", f"--benchmarks={YCSB}"]),
+    Section("single client, 2 M keys", ["--num=2M", "--rounds=5", f"--benchmarks={SINGLE}"]),
+    Section("ycsb on 2 M keys", ["--num=2M", "--rounds=5", f"--benchmarks={YCSB}"]),
 ]
 FULL = USUAL + [
-    ("user-keys: 2 M scattered keys", ["--num=2M", "--rounds=5", "--key-shape=user",
-                                       f"--benchmarks={POINT},readseq"]),
-    ("decimal-keys: 2 M zero-padded decimal keys", ["--num=2M", "--rounds=5", "--key-shape=decimal",
-                                                    f"--benchmarks={POINT},readseq"]),
-    ("threads: 2 and 4 clients", ["--num=2M", "--rounds=5", f"--benchmarks={THREADS}"]),
-    ("large values", ["--num=2M", "--rounds=5", f"--benchmarks={LARGE}"]),
-    ("recovery of a 200 MB log, and deletes", ["--num=2M", "--rounds=5",
-                                               "--benchmarks=recovery,fillrandom,delete99,scandeleted"]),
-    ("lz4: compressed tables", ["--num=2M", "--rounds=5", "--compression=lz4",
-                                f"--benchmarks={POINT},readseq,compact,readrandom,readseq"],
-     ["rocksdb", "firn"]),
-    ("snappy: compressed tables", ["--num=2M", "--rounds=5", "--compression=snappy",
-                                   f"--benchmarks={POINT},readseq,compact,readrandom,readseq"],
-     ["rocksdb", "leveldb", "firn"]),
-    ("sustained: 20 M keys", ["--num=20M", "--rounds=3", "--ops=2M", "--map=64G",
-                              f"--benchmarks=fillseq,readseq,{POINT},compact,readrandom,readseq"]),
+    Section("user-keys: 2 M scattered keys",
+            ["--num=2M", "--rounds=5", "--key-shape=user", f"--benchmarks={POINT},readseq"]),
+    Section("decimal-keys: 2 M zero-padded decimal keys",
+            ["--num=2M", "--rounds=5", "--key-shape=decimal", f"--benchmarks={POINT},readseq"]),
+    Section("threads: 2 and 4 clients", ["--num=2M", "--rounds=5", f"--benchmarks={THREADS}"]),
+    Section("large values", ["--num=2M", "--rounds=5", f"--benchmarks={LARGE}"]),
+    Section("recovery of a 200 MB log, and deletes",
+            ["--num=2M", "--rounds=5", "--benchmarks=recovery,fillrandom,delete99,scandeleted"]),
+    Section("lz4: compressed tables",
+            ["--num=2M", "--rounds=5", "--compression=lz4",
+             f"--benchmarks={POINT},readseq,compact,readrandom,readseq"], ["rocksdb", "firn"]),
+    Section("snappy: compressed tables",
+            ["--num=2M", "--rounds=5", "--compression=snappy",
+             f"--benchmarks={POINT},readseq,compact,readrandom,readseq"],
+            ["rocksdb", "leveldb", "firn"]),
+    Section("sustained: 20 M keys",
+            ["--num=20M", "--rounds=3", "--ops=2M", "--map=64G",
+             f"--benchmarks=fillseq,readseq,{POINT},compact,readrandom,readseq"]),
 ]
+
+# The table of goals, row by row, for one shape of keys: about a quarter of an hour at 2 M keys.
+GOALS_SINGLE = ("fillseq,readseq,fillseqbatch,fillrandombatch,fillsync,fillrandom,readseq,readrandom,"
+                "readmissing,readhot,seekrandom,scanshort,readwhilewriting,overwrite,deleterandom")
+GOALS_THREADS = "fillrandom@2,readrandom@2,fillrandom@4,readrandom@4"
+GOALS_DELETES = "recovery,fillrandom,delete99,scandeleted,drain,scandeleted"
+
+
+def goals(shape, keys="2M"):
+    usual = [f"--num={keys}", "--rounds=3", f"--key-shape={shape}", "--map=64G"]
+    return [
+        Section(f"{shape}: one client, {keys} keys", usual + [f"--benchmarks={GOALS_SINGLE}"]),
+        Section(f"{shape}-threads: 2 and 4 clients", usual + [f"--benchmarks={GOALS_THREADS}"]),
+        Section(f"{shape}-ycsb: mixed workloads", usual + [f"--benchmarks={YCSB}"]),
+        Section(f"{shape}-large values", usual + [f"--benchmarks={LARGE}"]),
+        Section(f"{shape}-deletes, and recovery of 200 MB", usual
+                + ["--ops=200K", f"--benchmarks={GOALS_DELETES}"]),
+    ]
+
 
 # Reads in every state of memory and disk: what the read path promises.
 READS = "readrandom,readmulti,readmissing,readhot,seekrandom,scanshort,readseq,readreverse"
 READ_PATH = [
-    ("memtable: 300 K keys, none in tables", ["--num=300K", "--rounds=5",
-                                              "--benchmarks=fillrandom,readrandom,readmulti"]),
-    ("cached: 5 M keys, drained, all blocks in the cache",
-     ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G",
-      f"--benchmarks=fillrandom,drain,readseq,{READS},readrandom@2"]),
-    ("no-filters: the same without filters",
-     ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G", "--filter-bits=0",
-      "--benchmarks=fillrandom,drain,readseq,readmissing,readrandom"]),
-    ("pressure: the cache holds a tenth of the data",
-     ["--num=5M", "--rounds=3", "--ops=1M", "--cache=58M",
-      f"--benchmarks=fillrandom,drain,{READS}"]),
-    ("lz4: compressed tables, all blocks in the cache",
-     ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G", "--compression=lz4",
-      f"--benchmarks=fillrandom,compact,readseq,{READS}"], ["rocksdb", "firn"]),
+    Section("memtable: 300 K keys, none in tables",
+            ["--num=300K", "--rounds=5", "--benchmarks=fillrandom,readrandom,readmulti"]),
+    Section("cached: 5 M keys, drained, all blocks in the cache",
+            ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G",
+             f"--benchmarks=fillrandom,flush,drain,readseq,{READS},readrandom@2"]),
+    Section("cold: the same, from the device",
+            ["--num=5M", "--rounds=3", "--ops=2M", "--cache=1G",
+             "--benchmarks=fillrandom,flush,drain,readcold,scancold"]),
+    Section("no-filters: the same without filters",
+            ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G", "--filter-bits=0",
+             "--benchmarks=fillrandom,flush,drain,readseq,readmissing,readrandom"]),
+    Section("pressure: the cache holds a tenth of the data",
+            ["--num=5M", "--rounds=3", "--ops=1M", "--cache=58M",
+             f"--benchmarks=fillrandom,flush,drain,{READS}"]),
+    Section("lz4: compressed tables, all blocks in the cache",
+            ["--num=5M", "--rounds=3", "--ops=1M", "--cache=1G", "--compression=lz4",
+             f"--benchmarks=fillrandom,compact,readseq,{READS}"], ["rocksdb", "firn"]),
+    Section("parts: blocks, tables, filters, merges alone", ["--only=table"], program="firn-micro"),
 ]
 
 # Puts, batches, threads, sync policies and recovery: what the write path promises.
 LOCAL = ["rocksdb", "firn"]
 WRITE_PATH = [
-    ("sustained: puts and batches of 10 M keys, through flushes",
-     ["--num=10M", "--rounds=3",
-      "--benchmarks=fillrandom,fillseq,fillseqbatch,fillrandombatch"], LOCAL),
-    ("within one memtable: 300 K keys, 1 and 8 writers",
-     ["--num=300K", "--rounds=5",
-      "--benchmarks=fillrandom,fillseq,fillrandombatch,fillrandom@8"], LOCAL),
-    ("sync-each: every commit synced, 1 and 16 writers",
-     ["--num=2M", "--rounds=3", "--benchmarks=fillsync,fillsync@16"], LOCAL),
-    ("sync-100: a sync after every 100 commits",
-     ["--num=200K", "--rounds=3", "--option=firn:durability=every-commits",
-      "--option=firn:sync_commits=100", "--benchmarks=fillrandom"], ["firn"]),
-    ("sync-1M: a sync after every 1 MiB",
-     ["--num=1M", "--rounds=3", "--option=firn:durability=every-bytes",
-      "--option=firn:sync_bytes=1048576", "--benchmarks=fillrandom"], ["firn"]),
-    ("sync-1s: a sync every second",
-     ["--num=1M", "--rounds=3", "--benchmarks=fillrandom"], ["firn"]),
-    ("recovery of a log of 1 GiB", ["--rounds=3", "--recovery-bytes=1G", "--benchmarks=recovery"],
-     LOCAL),
+    Section("sustained: puts and batches of 10 M keys, through flushes",
+            ["--num=10M", "--rounds=3",
+             "--benchmarks=fillrandom,fillseq,fillseqbatch,fillrandombatch"], LOCAL),
+    Section("within one memtable: 300 K keys, 1 and 8 writers",
+            ["--num=300K", "--rounds=5",
+             "--benchmarks=fillrandom,flush,fillseq,fillrandombatch,fillrandom@8"], LOCAL),
+    Section("sync-each: every commit synced, 1 and 16 writers, beside a file's pages",
+            ["--num=2M", "--rounds=3", "--benchmarks=fillsync,fillsync@16"], LOCAL + ["bare"]),
+    Section("sync-100: a sync after every 100 commits",
+            ["--num=200K", "--rounds=3", "--option=firn:durability=every-commits",
+             "--option=firn:sync_commits=100", "--benchmarks=fillrandom"], ["firn"]),
+    Section("sync-1M: a sync after every 1 MiB",
+            ["--num=1M", "--rounds=3", "--option=firn:durability=every-bytes",
+             "--option=firn:sync_bytes=1048576", "--benchmarks=fillrandom"], ["firn"]),
+    Section("sync-1s: a sync every second",
+            ["--num=1M", "--rounds=3", "--option=firn:durability=interval",
+             "--benchmarks=fillrandom"], ["firn"]),
+    Section("recovery of a log of 1 GiB",
+            ["--rounds=3", "--recovery-bytes=1G", "--benchmarks=recovery"], LOCAL),
+    Section("parts: memtable, log, checksums, hashes, varints alone",
+            ["--only=binary,log,bytes", "--order=random"], program="firn-micro"),
+]
+
+# Sustained load, pacing, deletes: what compaction promises. Memtable, files and levels are a quarter
+# of the usual, so that 8 M keys are as deep a tree as 32 M.
+TREES = ["rocksdb", "leveldb", "firn"]
+COMPACTION = [
+    Section("sustained: 8 M keys through memtables of 16 MiB, ingest and drain",
+            ["--num=8M", "--rounds=3", "--trace-ms=250", "--memtable=16M",
+             "--option=firn:file_bytes=16M", "--option=rocksdb:target_file_size_base=16777216",
+             "--option=rocksdb:max_bytes_for_level_base=67108864",
+             "--option=leveldb:max_file_size=16777216",
+             "--benchmarks=fillrandom,flush,overwrite,overwrite%50"], TREES),
+    Section("queue: put at the tail, find and delete the head, 1 M times or 20 s",
+            ["--num=1M", "--rounds=3", "--duration=20", "--trace-ms=50", "--benchmarks=queue"],
+            TREES),
+    Section("gap: a scan across 1 M deleted keys",
+            ["--num=1M", "--rounds=3",
+             "--benchmarks=fillseq,deletemiddle,readseq,drain,readseq"], TREES),
+]
+
+# What was asked for before anything was built.
+FLOORS = [
+    Section("floors: 2 M keys", ["--num=2M", "--rounds=3", "--recovery-bytes=100M",
+                                 "--benchmarks=fillseq,fillrandom,flush,drain,readrandom,readseq,"
+                                 "readcold,recovery"], ["firn"]),
+    Section("parts of Firn alone", ["--only=binary,log,bytes,table", "--order=random"],
+            program="firn-micro"),
 ]
 
 SETS = {"tour": TOUR, "usual": USUAL, "full": FULL, "write-path": WRITE_PATH,
-        "read-path": READ_PATH}
+        "read-path": READ_PATH, "compaction": COMPACTION, "floors": FLOORS,
+        "goals": goals("binary") + goals("user"), "goals-20M": goals("binary", "20M")}

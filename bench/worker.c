@@ -52,14 +52,16 @@ uint64_t worker_pick(worker *w) {
 void worker_pace(worker *w) {
     uint64_t due = w->start_ticks + ((w->issued * w->run->ticks_per_operation_q16) >> 16);
     uint64_t now = clock_ticks();
-    if (now < due) {
+    if (now >= due) {
+        w->last_ticks = due;
+    } else {
         uint64_t ns = clock_ticks_to_ns(due - now);
         if (ns > 100000)
             usleep((useconds_t)((ns - 50000) / 1000));
-        while (clock_ticks() < due) {
-        }
+        do {
+            w->last_ticks = clock_ticks();
+        } while (w->last_ticks < due);
     }
-    w->last_ticks = clock_ticks();
 }
 
 void worker_init(worker *w, run *r, uint32_t index, uint64_t budget) {

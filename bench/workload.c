@@ -62,11 +62,18 @@ const workload workloads[] = {
     {.name = "scanshort", .does = "seek a random key and step 10 entries on",
      .flags = WORKLOAD_READS, .order = ORDER_UNIFORM, .body = workload_seek,
      .operations_divisor = 10, .scan_steps = 10},
+    {.name = "readcold", .does = "read random keys that are there, nothing of them in memory",
+     .flags = WORKLOAD_COLD, .order = ORDER_UNIFORM, .body = workload_read,
+     .operations_divisor = 1000},
+    {.name = "scancold", .does = "scan everything, forward, nothing of it in memory",
+     .flags = WORKLOAD_COLD, .order = ORDER_SEQUENTIAL, .body = workload_scan_all},
     {.name = "readwhilewriting", .does = "readrandom while one more thread overwrites",
      .flags = WORKLOAD_READS | WORKLOAD_WRITES, .order = ORDER_UNIFORM,
      .body = workload_read_beside_writer, .writer_beside = true},
     {.name = "delete99", .does = "delete 99 of every 100 neighbouring keys",
      .flags = WORKLOAD_WRITES, .order = ORDER_SEQUENTIAL, .body = workload_delete_most},
+    {.name = "deletemiddle", .does = "delete all keys but the first and the last, in ascending order",
+     .flags = WORKLOAD_WRITES, .order = ORDER_SEQUENTIAL, .body = workload_delete_middle},
     {.name = "scandeleted", .does = "after delete99: seek a random key and step 10 entries on",
      .flags = WORKLOAD_READS, .order = ORDER_UNIFORM, .body = workload_seek,
      .operations_divisor = 200, .scan_steps = 10},
@@ -119,6 +126,11 @@ static const struct {
     {"ycsbe", "ycsb-e"},
     {"ycsbf", "ycsb-f"},
 };
+
+bool workload_deletes(const workload *w) {
+    return w->body == workload_delete || w->body == workload_delete_most ||
+           w->body == workload_delete_middle;
+}
 
 const workload *workload_find(const char *name) {
     for (const workload *w = workloads; w->name; w++) {

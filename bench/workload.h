@@ -20,10 +20,12 @@ typedef enum key_order {
 
 /* What is true of a workload. */
 enum {
-    WORKLOAD_FRESH = 1,   /* begins with an empty database, and writes each key once */
-    WORKLOAD_WRITES = 2,  /* leaves background work behind, which is waited for and counted */
-    WORKLOAD_READS = 4,   /* gets a warm-up */
-    WORKLOAD_MAINTAIN = 8 /* one call on the database, not operations of workers */
+    WORKLOAD_FRESH = 1,    /* begins with an empty database, and writes each key once */
+    WORKLOAD_WRITES = 2,   /* leaves background work behind, which is waited for and counted */
+    WORKLOAD_READS = 4,    /* gets a warm-up */
+    WORKLOAD_MAINTAIN = 8, /* one call on the database, not operations of workers */
+    WORKLOAD_COLD =
+        16 /* begins with nothing in memory: caches empty, the files on the device only */
 };
 
 typedef struct workload {
@@ -47,6 +49,9 @@ typedef struct workload {
     uint32_t updates, inserts, scans, modifies;
 } workload;
 
+/* Whether it deletes, so that fewer keys are there afterwards. */
+bool workload_deletes(const workload *w);
+
 /* NULL: there is no such workload. */
 const workload *workload_find(const char *name);
 
@@ -62,6 +67,7 @@ void workload_fill_batch(struct worker *w);
 void workload_overwrite(struct worker *w);
 void workload_delete(struct worker *w);
 void workload_delete_most(struct worker *w);
+void workload_delete_middle(struct worker *w);
 void workload_queue(struct worker *w);
 void workload_read(struct worker *w);
 void workload_read_many(struct worker *w);

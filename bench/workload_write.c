@@ -42,11 +42,15 @@ void workload_overwrite(worker *w) {
     }
 }
 
+static void write_delete(worker *w, uint64_t index) {
+    firn_slice key = worker_key(w, index);
+    w->engine->remove(w->session, key, false);
+    w->result.user_bytes_written += key.size;
+}
+
 void workload_delete(worker *w) {
     while (worker_next(w)) {
-        firn_slice key = worker_key(w, write_index(w));
-        w->engine->remove(w->session, key, false);
-        w->result.user_bytes_written += key.size;
+        write_delete(w, write_index(w));
         worker_lap(w, LATENCY_WRITE, 1);
     }
 }
@@ -54,11 +58,17 @@ void workload_delete(worker *w) {
 void workload_delete_most(worker *w) {
     while (worker_next(w)) {
         uint64_t index = write_index(w);
-        if (index % 100 != 0) {
-            firn_slice key = worker_key(w, index);
-            w->engine->remove(w->session, key, false);
-            w->result.user_bytes_written += key.size;
-        }
+        if (index % 100 != 0)
+            write_delete(w, index);
+        worker_lap(w, LATENCY_WRITE, 1);
+    }
+}
+
+void workload_delete_middle(worker *w) {
+    while (worker_next(w)) {
+        uint64_t index = write_index(w);
+        if (index != 0 && index != w->run->key_count - 1)
+            write_delete(w, index);
         worker_lap(w, LATENCY_WRITE, 1);
     }
 }

@@ -15,6 +15,16 @@ typedef struct micro_row {
 static micro_row micro_rows[MICRO_ROWS_MAX];
 static uint32_t micro_row_count;
 
+bool micro_wants(const micro_config *config, const char *name) {
+    size_t size = strlen(name);
+    for (const char *at = config->only; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, size) == 0 && (at[size] == ',' || at[size] == '\0'))
+            return true;
+    }
+    return !config->only;
+}
+
 static micro_row *micro_row_of(const char *what, const char *who) {
     uint32_t baseline = micro_row_count;
     for (uint32_t i = 0; i < micro_row_count; i++) {
@@ -66,13 +76,36 @@ static void micro_print(void) {
     }
 }
 
+static void micro_write_json(const char *path) {
+    FILE *to = fopen(path, "w");
+    if (!to) {
+        fprintf(stderr, "firn-micro: cannot write %s\n", path);
+        exit(1);
+    }
+    fprintf(to, "{\"format\": 1,\n\"parts\": [");
+    for (uint32_t i = 0; i < micro_row_count; i++) {
+        const micro_row *row = &micro_rows[i];
+        fprintf(to, "%s\n  {\"what\": \"%s\", \"who\": \"%s\", \"per_second\": [", i ? "," : "",
+                row->what, row->who);
+        for (uint32_t r = 0; r < row->rounds; r++)
+            fprintf(to, "%s%.6g", r ? ", " : "", row->per_second[r]);
+        fprintf(to, "]}");
+    }
+    fprintf(to, "\n]}\n");
+    if (fclose(to) != 0) {
+        fprintf(stderr, "firn-micro: cannot write %s\n", path);
+        exit(1);
+    }
+}
+
 static void micro_usage(void) {
     printf("firn-micro [--OPTION=VALUE ...]: parts of the engine alone, beside their peers.\n\n"
            "  --num       keys in a sorted structure (1000000)\n"
            "  --rounds    how often; figures are medians (3)\n"
            "  --threads   of the inserts by many (8)\n"
-           "  --only      binary, decimal, user or bytes (all)\n"
-           "  --order     random or sequential (both)\n");
+           "  --only      of binary, decimal, user, bytes, table, log (all)\n"
+           "  --order     random or sequential (both)\n"
+           "  --json      a file for the figures\n");
 }
 
 static uint64_t micro_number(const char *text, uint64_t least, uint64_t most) {
@@ -87,6 +120,7 @@ static uint64_t micro_number(const char *text, uint64_t least, uint64_t most) {
 }
 
 int main(int argc, char **argv) {
+    const char *json = NULL;
     micro_config config = {.count = 1000000, .rounds = 3, .threads = 8};
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--num=", 6) == 0) {
@@ -99,6 +133,8 @@ int main(int argc, char **argv) {
             config.only = argv[i] + 7;
         } else if (strncmp(argv[i], "--order=", 8) == 0) {
             config.order = argv[i] + 8;
+        } else if (strncmp(argv[i], "--json=", 7) == 0) {
+            json = argv[i] + 7;
         } else {
             micro_usage();
             return strcmp(argv[i], "--help") == 0 ? 0 : 2;
@@ -106,8 +142,12 @@ int main(int argc, char **argv) {
     }
     for (uint32_t round = 0; round < config.rounds; round++) {
         micro_bytes(&config);
+        micro_table(&config);
+        micro_log(&config);
         micro_sorted(&config);
     }
     micro_print();
+    if (json)
+        micro_write_json(json);
     return 0;
 }

@@ -7,6 +7,7 @@
 #ifndef FIRN_BENCH_MICRO_H
 #define FIRN_BENCH_MICRO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -16,7 +17,7 @@ typedef struct micro_config {
     uint64_t count; /* keys of a sorted structure */
     uint32_t rounds;
     uint32_t threads;  /* of the inserts by many */
-    const char *only;  /* NULL: all; a shape of keys, or "bytes" */
+    const char *only;  /* NULL: all; names separated by commas: shapes of keys, groups of parts */
     const char *order; /* NULL: both; "random" or "sequential" */
 } micro_config;
 
@@ -37,7 +38,12 @@ static inline uint64_t micro_wall_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* Whether the group of parts called `name` was asked for. */
+bool micro_wants(const micro_config *config, const char *name);
+
 void micro_sorted(const micro_config *config); /* one round of each */
 void micro_bytes(const micro_config *config);
+void micro_table(const micro_config *config);
+void micro_log(const micro_config *config);
 
 #endif

@@ -52,7 +52,7 @@ static void bytes_varints(uint8_t *data) {
 }
 
 void micro_bytes(const micro_config *config) {
-    if (config->only && strcmp(config->only, "bytes") != 0)
+    if (!micro_wants(config, "bytes"))
         return;
     uint8_t *data = malloc(BYTES_BUFFER);
     if (!data) {

@@ -290,7 +290,7 @@ void micro_sorted(const micro_config *config) {
         for (int order = 0; order < 2; order++) {
             sorted s = {.shape = shape, .order = orders[order], .count = config->count};
             memset(s.value, 'v', sizeof s.value);
-            if ((config->only && strcmp(config->only, micro_shape_name(shape)) != 0) ||
+            if (!micro_wants(config, micro_shape_name(shape)) ||
                 (config->order && strcmp(config->order, s.order) != 0))
                 continue;
             sorted_round(&s, config->threads);
