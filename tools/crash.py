@@ -18,7 +18,7 @@ import time
 
 STATE = "build/crash/state.json"
 COUNTS = ("batches", "log_segments", "manifests", "flushes", "compactions", "recoveries", "reused",
-          "read_only_opens", "second_crashes")
+          "read_only_opens", "late_opens", "second_crashes")
 
 
 def load(first_seed, fresh):

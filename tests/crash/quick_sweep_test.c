@@ -15,13 +15,28 @@ static uint64_t quick_sweep_seed(void) {
 
 /* --- everything a small database does --- */
 
+static void quick_sweep_put(sweep *s, uint32_t keyspace, uint32_t key) {
+    shadow_value value = {.seed = rng_next(&s->random),
+                          .bytes = rng_below(&s->random, 12) ? rng_below(&s->random, 250) : 2500};
+    if (rng_below(&s->random, 4) == 0) /* few of them have expired before they are written */
+        value.expiry_ms = shadow_now_ms() + rng_below(&s->random, 80);
+    shadow_put_value(&s->shadow, keyspace, key, value);
+}
+
+/* Every third key is one that is put once and removed by single-deletes, mostly. */
 static void quick_sweep_add_operation(sweep *s, uint32_t keyspace) {
     uint32_t key = (uint32_t)rng_below(&s->random, SHADOW_KEY_LAST + 1);
-    if (rng_below(&s->random, 3) == 0)
+    uint64_t what = rng_below(&s->random, 100);
+    bool is_once = key % 3 == 0;
+    if (what < 2)
+        shadow_delete_range(&s->shadow, keyspace, key,
+                            (uint32_t)rng_below(&s->random, SHADOW_KEY_LAST + 1));
+    else if (is_once && what < 80 && shadow_may_single_delete(&s->shadow, keyspace, key))
+        shadow_single_delete(&s->shadow, keyspace, key);
+    else if (!is_once && what < 35)
         shadow_delete(&s->shadow, keyspace, key);
     else
-        shadow_put(&s->shadow, keyspace, key, rng_next(&s->random),
-                   rng_below(&s->random, 12) ? rng_below(&s->random, 250) : 2500);
+        quick_sweep_put(s, keyspace, key);
 }
 
 static void quick_sweep_write(sweep *s) {
@@ -44,6 +59,8 @@ static void quick_sweep_reopen(sweep *s) {
 }
 
 static void quick_sweep_maintain(sweep *s) {
+    if (rng_below(&s->random, 4) == 0)
+        sweep_pass_time(s, rng_below(&s->random, 20));
     switch (rng_below(&s->random, 40)) {
     case 0:
         sweep_sync(s);
@@ -122,7 +139,10 @@ TEST(quick_sweep, no_crash_loses_or_halves_a_large_value) {
     sweep_init(&s, "large values", FIRN_LOG_IO_AUTO, quick_sweep_seed(), 120);
     sweep_open(&s);
     for (uint32_t i = 0; i < 5; i++) {
-        shadow_put(&s.shadow, i % 3, 7, rng_next(&s.random), LARGE_VALUE_BYTES + i * 300000);
+        shadow_put_value(&s.shadow, i % 3, 7,
+                         (shadow_value){.seed = rng_next(&s.random),
+                                        .bytes = LARGE_VALUE_BYTES + i * 300000,
+                                        .expiry_ms = i % 2 ? shadow_now_ms() + 10 : 0});
         shadow_put(&s.shadow, (i + 1) % 3, 8, rng_next(&s.random), 100);
         sweep_write(&s, i % 2);
         shadow_put(&s.shadow, i % 3, 9, rng_next(&s.random), 100);
@@ -131,6 +151,7 @@ TEST(quick_sweep, no_crash_loses_or_halves_a_large_value) {
             sweep_flush(&s);
         if (i == 2)
             quick_sweep_reopen(&s);
+        sweep_pass_time(&s, 6);
         sweep_step(&s, 2);
     }
     sweep_compact(&s);

@@ -13,6 +13,7 @@ enum {
     SWEEP_REUSE_ONE_IN = 4,  /* recovered states that are written to and reopened */
     SWEEP_SECOND_ONE_IN = 6, /* recovered states whose recovery is crashed again */
     SWEEP_READER_ONE_IN = 6, /* recovered states that are first opened read-only */
+    SWEEP_LATE_ONE_IN = 4,   /* recovered states that are opened when all that expires has */
     SWEEP_SECOND_POINTS = 6, /* about so many second crashes per recovery */
     SWEEP_EXTRA_BYTES = 300
 };
@@ -145,7 +146,7 @@ static void sweep_reuse(const sweep_expected *e, const db_config *config, firn_d
         assert_true(status_is_ok(batch_put(&batch, e->sweep->shadow.ids[i],
                                            shadow_key(SHADOW_KEY_EXTRA, name),
                                            slice_of(value, sizeof value), true)));
-        hash ^= shadow_hash_of(i, SHADOW_KEY_EXTRA, slice_of(value, sizeof value));
+        hash ^= shadow_hash_of(i, SHADOW_KEY_EXTRA, slice_of(value, sizeof value), 0);
     }
     batch_view view = batch_get_view(&batch);
     second->allowed[1] = hash;
@@ -189,7 +190,9 @@ static void sweep_check_clone(sweep *s, const sweep_expected *e, vfs_mem *clone)
     rng_init(&dice, e->seed);
     bool reuses = rng_below(&dice, SWEEP_REUSE_ONE_IN) == 0;
     bool crashes_again = rng_below(&dice, SWEEP_SECOND_ONE_IN) == 0;
+    bool is_late = rng_below(&dice, SWEEP_LATE_ONE_IN) == 0;
     sweep_second second = {.expected = e, .disk = clone, .random = dice};
+    shadow_end_of_time(is_late);
     if (rng_below(&dice, SWEEP_READER_ONE_IN) == 0) {
         sweep_check_read_only(e, clone);
         s->read_only_opens++;
@@ -212,8 +215,10 @@ static void sweep_check_clone(sweep *s, const sweep_expected *e, vfs_mem *clone)
     if (reuses)
         sweep_reuse(e, &config, &db, hash, &second);
     sweep_check_ok(e, db_close(db), "does not close");
+    shadow_end_of_time(false);
     s->recoveries++;
     s->reuses += reuses;
+    s->late_opens += is_late;
     s->second_crashes += second.crashes;
 }
 
@@ -412,8 +417,26 @@ void sweep_open(sweep *s) {
         (void)sweep_did(s, shadow_make_keyspaces(&s->shadow, s->db), "make keyspaces");
 }
 
+/* What no crash took must be there, too. */
+static void sweep_check_present(sweep *s) {
+    const char *problem;
+    uint64_t hash;
+    if (!sweep_did(s, shadow_read(&s->shadow, s->db, &hash, &problem), "read"))
+        return;
+    if (!problem && hash != s->shadow.present)
+        problem = "holds something else than what was written";
+    if (!problem)
+        return;
+    print_error("%s: after %zu writes the database %s\n", s->name, s->shadow.count, problem);
+    shadow_print_difference(&s->shadow, s->db);
+    sweep_give_up();
+}
+
 void sweep_close(sweep *s) {
     firn_stats stats = {.size = sizeof stats};
+    if (s->is_dead)
+        return;
+    sweep_check_present(s);
     if (s->is_dead)
         return;
     db_get_stats(s->db, &stats);
@@ -442,8 +465,10 @@ void sweep_write_refused(sweep *s) {
                                         .count = 1,
                                         .error = ENOSPC,
                                         .partial = true};
-    if (s->is_dead || s->death_count > 0) /* one rule at a time */
+    if (s->is_dead || s->death_count > 0) { /* one rule at a time */
+        sweep_write(s, false);
         return;
+    }
     batch_view view = shadow_commit(&s->shadow);
     vfs_fault_set(s->process, &full);
     status st = db_write(s->db, &view, FIRN_NO);
@@ -455,6 +480,11 @@ void sweep_write_refused(sweep *s) {
     if (!status_is(st, FIRN_NO_SPACE))
         fail_msg("%s: a write to a full disk answers %s", s->name, firn_status_name(st.code));
     shadow_take_back(&s->shadow);
+}
+
+void sweep_pass_time(sweep *s, uint64_t ms) {
+    if (!s->is_dead)
+        shadow_pass_time(&s->shadow, ms);
 }
 
 void sweep_sync(sweep *s) {
@@ -501,10 +531,11 @@ static void sweep_print(const sweep *s) {
         print_message("\n");
     }
     print_message("%llu states tried, %llu distinct; %llu recoveries, %llu reused, %llu opened "
-                  "read-only, %llu second crashes\n",
+                  "read-only, %llu when all had expired, %llu second crashes\n",
                   (unsigned long long)tried, (unsigned long long)distinct,
                   (unsigned long long)s->recoveries, (unsigned long long)s->reuses,
-                  (unsigned long long)s->read_only_opens, (unsigned long long)s->second_crashes);
+                  (unsigned long long)s->read_only_opens, (unsigned long long)s->late_opens,
+                  (unsigned long long)s->second_crashes);
     print_message("workload: %zu batches, %llu log segments, %llu recycled, %llu manifests, %llu "
                   "flushes, %llu "
                   "compactions\n",

@@ -7,6 +7,7 @@
  *   - all writes acknowledged before the last sync (all acknowledged ones, after a kill);
  *   - of the rest a prefix in commit order over all keyspaces, batches whole, nothing else;
  *   - the same by iterator in both directions, by gets, and to a reader that may not write;
+ *   - some of them when everything that may expire has;
  *   - and it must take writes, and keep them over the next reopen. A second crash during that
  *     recovery must lose nothing of what the first one left.
  *
@@ -59,7 +60,7 @@ typedef struct sweep {
     uint64_t *seen;   /* hash set: disk image and what had to be on it */
     size_t seen_count, seen_capacity;
 
-    uint64_t recoveries, second_crashes, reuses, read_only_opens;
+    uint64_t recoveries, second_crashes, reuses, read_only_opens, late_opens;
     uint64_t log_segments, log_recycles, manifests; /* made by the workload */
     uint64_t flushes, compactions;                  /* done by the workload */
 } sweep;
@@ -90,6 +91,8 @@ void sweep_write(sweep *s, bool sync);
  * write is refused, and must leave no trace. (A mapped log has its space already and may take it.)
  */
 void sweep_write_refused(sweep *s);
+/* Moves the clock by which values expire. */
+void sweep_pass_time(sweep *s, uint64_t ms);
 void sweep_sync(sweep *s);
 void sweep_flush(sweep *s);
 void sweep_compact(sweep *s);

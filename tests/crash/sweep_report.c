@@ -28,6 +28,7 @@ static void sweep_report_counts(FILE *out, const sweep *s) {
                   {"recoveries", s->recoveries},
                   {"reused", s->reuses},
                   {"read_only_opens", s->read_only_opens},
+                  {"late_opens", s->late_opens},
                   {"second_crashes", s->second_crashes}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         fprintf(out, ", \"%s\": %llu", counts[i].name, (unsigned long long)counts[i].count);

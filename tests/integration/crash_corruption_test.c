@@ -145,7 +145,7 @@ static bool damage_check_gets(const damage_case *c, firn_db *db) {
             uint64_t hash = 0;
             status st = db_get(db, s->ids[i], NULL, shadow_key(key, name), &value);
             if (status_is_ok(st))
-                hash = shadow_hash_of(i, key, slice_of(value.data, value.size));
+                hash = shadow_hash_of(i, key, slice_of(value.data, value.size), value.expiry_ms);
             db_value_release(&value);
             if (!status_is_ok(st) && st.code != FIRN_NOT_FOUND) {
                 damage_check_report(c, st, "a get fails without naming the file");

@@ -123,7 +123,7 @@ void fault_fixture_check_usable(fault_fixture *f, uint64_t hash) {
     batch_init(&batch);
     ASSERT_OK(batch_put(&batch, f->shadow.ids[0], shadow_key(SHADOW_KEY_EXTRA, name),
                         slice_from_string("extra"), true));
-    hash ^= shadow_hash_of(0, SHADOW_KEY_EXTRA, slice_from_string("extra"));
+    hash ^= shadow_hash_of(0, SHADOW_KEY_EXTRA, slice_from_string("extra"), 0);
     batch_view view = batch_get_view(&batch);
     ASSERT_OK(db_write(f->db, &view, FIRN_YES));
     ASSERT_OK(db_flush(f->db));

@@ -289,7 +289,7 @@ static bool repair_check_keys(const repair_case *c, firn_db *db, const repair_re
             slice text = shadow_key(key, name);
             status st = db_get(db, k, NULL, text, &value);
             if (status_is_ok(st))
-                hash = shadow_hash_of(k, key, slice_of(value.data, value.size));
+                hash = shadow_hash_of(k, key, slice_of(value.data, value.size), value.expiry_ms);
             db_value_release(&value);
             if (!status_is_ok(st) && st.code != FIRN_NOT_FOUND)
                 repair_fail(c, "a get fails after the repair");
@@ -320,7 +320,7 @@ static uint64_t repair_read_all(const repair_case *c, vfs_mem *disk) {
             firn_value value;
             status st = db_get(db, k, NULL, shadow_key(key, name), &value);
             if (status_is_ok(st))
-                hash ^= shadow_hash_of(k, key, slice_of(value.data, value.size));
+                hash ^= shadow_hash_of(k, key, slice_of(value.data, value.size), value.expiry_ms);
             db_value_release(&value);
         }
     }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "format/expiry.h"
 #include "util/hash.h"
 #include "util/rng.h"
 
@@ -11,6 +12,9 @@ void shadow_init(shadow *s) {
     batch_init(&s->batch);
     s->capacity = 64;
     s->states = calloc(s->capacity, sizeof *s->states);
+    s->late = calloc(s->capacity, sizeof *s->late);
+    for (size_t i = 0; i < SHADOW_KEYSPACES * SHADOW_KEYS; i++)
+        s->known[i / SHADOW_KEYS][i % SHADOW_KEYS].life = SIZE_MAX;
     s->is_committed = true;
     s->id_count = s->certain_ids = 1;
 }
@@ -18,6 +22,8 @@ void shadow_init(shadow *s) {
 void shadow_deinit(shadow *s) {
     batch_deinit(&s->batch);
     free(s->states);
+    free(s->late);
+    free(s->lives);
     free(s->changes);
 }
 
@@ -37,23 +43,100 @@ slice shadow_key(uint32_t key, char out[64]) {
     return slice_of(out, (size_t)snprintf(out, 64, shapes[key % 4], key));
 }
 
-static uint64_t shadow_entry_hash(uint32_t keyspace, slice key, slice value) {
+static uint64_t shadow_entry_hash(uint32_t keyspace, slice key, slice value, uint64_t expiry_ms) {
     const uint64_t parts[] = {keyspace, hash64(key.data, key.size), hash64(value.data, value.size),
-                              value.size};
+                              value.size, expiry_ms};
     return hash64(parts, sizeof parts) | 1; /* 0 says that there is no entry */
+}
+
+/* --- time --- */
+
+enum { SHADOW_WALL_START = 1000 };
+static const uint64_t shadow_wall_base = 1700000000000u;
+static uint64_t shadow_clock_now, shadow_wall_now = SHADOW_WALL_START;
+static bool shadow_is_late;
+
+static uint64_t shadow_clock_ns(void *context) {
+    (void)context;
+    return shadow_clock_now += 1000000;
+}
+
+static uint64_t shadow_clock_ms(void *context) {
+    (void)context;
+    return shadow_is_late ? EXPIRY_NEVER - 1 : shadow_now_ms();
+}
+
+uint64_t shadow_now_ms(void) {
+    return shadow_wall_base + shadow_wall_now;
+}
+
+void shadow_end_of_time(bool begins) {
+    shadow_is_late = begins;
+}
+
+/* The entry has been there since the write `first`, until now or until `end`; now it is not. */
+static void shadow_expire(shadow *s, const shadow_life *life) {
+    size_t end = life->end < s->count + 1 ? life->end : s->count + 1;
+    for (size_t i = life->first; i < end; i++)
+        s->states[i] ^= life->hash;
+    if (life->end != SIZE_MAX)
+        return;
+    s->present ^= life->hash;
+    s->entries[life->keyspace][life->key] = 0;
+    s->known[life->keyspace][life->key].life = SIZE_MAX;
+}
+
+void shadow_pass_time(shadow *s, uint64_t ms) {
+    size_t kept = 0;
+    CHECK(s->is_committed);
+    s->is_final = true;
+    shadow_wall_now += ms;
+    for (size_t i = 0; i < s->life_count; i++) {
+        const shadow_life *life = &s->lives[i];
+        if (life->expiry_ms <= shadow_now_ms()) {
+            shadow_expire(s, life);
+            continue;
+        }
+        if (life->end == SIZE_MAX)
+            s->known[life->keyspace][life->key].life = kept;
+        s->lives[kept++] = *life;
+    }
+    s->life_count = kept;
 }
 
 /* --- writing --- */
 
-static void shadow_change_entry(shadow *s, uint32_t keyspace, uint32_t key, uint64_t hash) {
-    if (s->change_count == s->change_capacity) {
-        s->change_capacity = s->change_capacity ? 2 * s->change_capacity : 16;
-        s->changes = realloc(s->changes, s->change_capacity * sizeof *s->changes);
-    }
+static void *shadow_grow(void *array, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity ? 2 * *capacity : 16;
+    array = realloc(array, *capacity * size);
+    CHECK(array != NULL);
+    return array;
+}
+
+static size_t shadow_begin_life(shadow *s, shadow_life life) {
+    s->lives = shadow_grow(s->lives, s->life_count, &s->life_capacity, sizeof *s->lives);
+    s->lives[s->life_count] = life;
+    return s->life_count++;
+}
+
+/* Puts an entry there; hash 0: none. */
+static void shadow_change_entry(shadow *s, uint32_t keyspace, uint32_t key, uint64_t hash,
+                                shadow_entry after) {
     uint64_t *entry = &s->entries[keyspace][key];
-    s->changes[s->change_count++] = (shadow_change){keyspace, key, *entry};
+    shadow_entry *known = &s->known[keyspace][key];
+    s->changes = shadow_grow(s->changes, s->change_count, &s->change_capacity, sizeof *s->changes);
+    s->changes[s->change_count++] = (shadow_change){keyspace, key, *entry, *known};
     s->present ^= *entry ^ hash;
+    if (known->life == SIZE_MAX)
+        s->lasting ^= *entry;
+    else
+        s->lives[known->life].end = s->count + 1;
+    if (after.life == SIZE_MAX)
+        s->lasting ^= hash;
     *entry = hash;
+    *known = after;
 }
 
 static void shadow_begin(shadow *s) {
@@ -61,11 +144,11 @@ static void shadow_begin(shadow *s) {
         return;
     batch_clear(&s->batch);
     s->change_count = 0;
-    s->is_committed = false;
+    s->is_committed = s->is_final = false;
 }
 
 /* The bytes of a value; freed by the caller. */
-static uint8_t *shadow_value(uint64_t seed, size_t bytes) {
+static uint8_t *shadow_make_value(uint64_t seed, size_t bytes) {
     uint8_t *value = malloc(bytes + 8);
     rng random;
     rng_init(&random, seed);
@@ -76,20 +159,31 @@ static uint8_t *shadow_value(uint64_t seed, size_t bytes) {
     return value;
 }
 
-uint64_t shadow_hash_of(uint32_t keyspace, uint32_t key, slice value) {
+uint64_t shadow_hash_of(uint32_t keyspace, uint32_t key, slice value, uint64_t expiry_ms) {
     char name[64];
-    return shadow_entry_hash(keyspace, shadow_key(key, name), value);
+    return shadow_entry_hash(keyspace, shadow_key(key, name), value, expiry_ms);
 }
 
 void shadow_put(shadow *s, uint32_t keyspace, uint32_t key, uint64_t seed, size_t bytes) {
+    shadow_put_value(s, keyspace, key, (shadow_value){seed, bytes, 0});
+}
+
+void shadow_put_value(shadow *s, uint32_t keyspace, uint32_t key, shadow_value value) {
     char name[64];
-    uint8_t *value = shadow_value(seed, bytes);
+    uint8_t *bytes = shadow_make_value(value.seed, value.bytes);
+    batch_expiring put = {shadow_key(key, name), slice_of(bytes, value.bytes), value.expiry_ms};
     shadow_begin(s);
-    status st =
-        batch_put(&s->batch, s->ids[keyspace], shadow_key(key, name), slice_of(value, bytes), true);
+    status st = batch_put_expiring(&s->batch, s->ids[keyspace], &put, true);
     CHECK(status_is_ok(st));
-    shadow_change_entry(s, keyspace, key, shadow_hash_of(keyspace, key, slice_of(value, bytes)));
-    free(value);
+    uint64_t hash = shadow_hash_of(keyspace, key, put.value, value.expiry_ms);
+    shadow_entry after = {SIZE_MAX, s->known[keyspace][key].puts + 1};
+    if (value.expiry_ms != 0 && value.expiry_ms <= shadow_now_ms())
+        hash = 0;
+    else if (value.expiry_ms != 0)
+        after.life = shadow_begin_life(s, (shadow_life){keyspace, key, hash, value.expiry_ms,
+                                                        s->count + 1, SIZE_MAX});
+    shadow_change_entry(s, keyspace, key, hash, after);
+    free(bytes);
 }
 
 void shadow_delete(shadow *s, uint32_t keyspace, uint32_t key) {
@@ -97,7 +191,34 @@ void shadow_delete(shadow *s, uint32_t keyspace, uint32_t key) {
     shadow_begin(s);
     status st = batch_delete(&s->batch, s->ids[keyspace], shadow_key(key, name));
     CHECK(status_is_ok(st));
-    shadow_change_entry(s, keyspace, key, 0);
+    /* No single-delete may follow until something else has removed the key. */
+    shadow_change_entry(s, keyspace, key, 0, (shadow_entry){SIZE_MAX, 2});
+}
+
+bool shadow_may_single_delete(const shadow *s, uint32_t keyspace, uint32_t key) {
+    return s->known[keyspace][key].puts == 1;
+}
+
+void shadow_single_delete(shadow *s, uint32_t keyspace, uint32_t key) {
+    char name[64];
+    CHECK(shadow_may_single_delete(s, keyspace, key));
+    shadow_begin(s);
+    status st = batch_single_delete(&s->batch, s->ids[keyspace], shadow_key(key, name));
+    CHECK(status_is_ok(st));
+    shadow_change_entry(s, keyspace, key, 0, (shadow_entry){SIZE_MAX, 0});
+}
+
+void shadow_delete_range(shadow *s, uint32_t keyspace, uint32_t begin, uint32_t end) {
+    char from_name[64], to_name[64], name[64];
+    slice from = shadow_key(begin, from_name), to = shadow_key(end, to_name);
+    shadow_begin(s);
+    status st = batch_delete_range(&s->batch, s->ids[keyspace], from, to);
+    CHECK(status_is_ok(st));
+    for (uint32_t key = 0; key < SHADOW_KEYS; key++) {
+        slice k = shadow_key(key, name);
+        if (slice_compare(from, k) <= 0 && slice_compare(k, to) < 0)
+            shadow_change_entry(s, keyspace, key, 0, (shadow_entry){SIZE_MAX, 0});
+    }
 }
 
 batch_view shadow_commit(shadow *s) {
@@ -106,18 +227,28 @@ batch_view shadow_commit(shadow *s) {
     if (++s->count == s->capacity) {
         s->capacity *= 2;
         s->states = realloc(s->states, s->capacity * sizeof *s->states);
+        s->late = realloc(s->late, s->capacity * sizeof *s->late);
     }
     s->states[s->count] = s->present;
+    s->late[s->count] = s->lasting;
     return batch_get_view(&s->batch);
 }
 
 void shadow_take_back(shadow *s) {
-    CHECK(s->is_committed && s->count > 0);
+    CHECK(s->is_committed && !s->is_final && s->count > 0);
     while (s->change_count > 0) {
         const shadow_change *c = &s->changes[--s->change_count];
+        shadow_entry *known = &s->known[c->keyspace][c->key];
+        if (known->life != SIZE_MAX)
+            s->life_count--; /* begun by this change, after all others */
+        if (c->before.life != SIZE_MAX)
+            s->lives[c->before.life].end = SIZE_MAX;
         s->entries[c->keyspace][c->key] = c->hash;
+        *known = c->before;
     }
-    s->present = s->states[--s->count];
+    s->count--;
+    s->present = s->states[s->count];
+    s->lasting = s->late[s->count];
 }
 
 /* --- reading --- */
@@ -139,12 +270,14 @@ static status shadow_scan(firn_db *db, uint32_t index, uint32_t id, uint64_t *ha
         buf_clear(&last);
         buf_append_slice(&last, key);
         has_last = true;
-        *hash ^= shadow_entry_hash(index, key, value);
-        backward ^= shadow_entry_hash(index, key, value);
+        uint64_t entry = shadow_entry_hash(index, key, value, db_iter_expiry_ms(it));
+        *hash ^= entry;
+        backward ^= entry;
     }
     TRY(db_iter_status(it));
     for (db_iter_seek_last(it); db_iter_valid(it); db_iter_prev(it))
-        backward ^= shadow_entry_hash(index, db_iter_key(it), db_iter_value(it));
+        backward ^=
+            shadow_entry_hash(index, db_iter_key(it), db_iter_value(it), db_iter_expiry_ms(it));
     TRY(db_iter_status(it));
     if (backward != 0)
         *problem = "forward and backward scans differ";
@@ -164,7 +297,7 @@ static status shadow_get_all(firn_db *db, uint32_t index, uint32_t id, uint64_t 
         slice k = shadow_key(key, name);
         st = db_get(db, id, NULL, k, &value);
         if (status_is_ok(st))
-            *hash ^= shadow_entry_hash(index, k, slice_of(value.data, value.size));
+            *hash ^= shadow_entry_hash(index, k, slice_of(value.data, value.size), value.expiry_ms);
         else if (!status_is(st, FIRN_NOT_FOUND))
             return st;
         db_value_release(&value);
@@ -204,7 +337,7 @@ void shadow_print_difference(const shadow *s, firn_db *db) {
             slice k = shadow_key(key, name);
             uint64_t hash = 0;
             if (status_is_ok(db_get(db, s->ids[i], NULL, k, &value)))
-                hash = shadow_hash_of(i, key, slice_of(value.data, value.size));
+                hash = shadow_hash_of(i, key, slice_of(value.data, value.size), value.expiry_ms);
             if (hash != s->entries[i][key])
                 fprintf(stderr, "  keyspace %u key %u: %s\n", i, key,
                         hash == 0                 ? "is missing"
@@ -216,26 +349,15 @@ void shadow_print_difference(const shadow *s, firn_db *db) {
 }
 
 size_t shadow_find(const shadow *s, uint64_t hash, size_t least, size_t most) {
+    const uint64_t *states = shadow_is_late ? s->late : s->states;
     for (size_t i = most + 1; i > least; i--) {
-        if (s->states[i - 1] == hash)
+        if (states[i - 1] == hash)
             return i - 1;
     }
     return SIZE_MAX;
 }
 
 /* --- the database --- */
-
-static uint64_t shadow_clock_now;
-
-static uint64_t shadow_clock_ns(void *context) {
-    (void)context;
-    return shadow_clock_now += 1000000;
-}
-
-static uint64_t shadow_clock_ms(void *context) {
-    (void)context;
-    return 1700000000000u + shadow_clock_now / 1000000;
-}
 
 static void shadow_ignore_event(void *context, const char *json, size_t size) {
     (void)context;

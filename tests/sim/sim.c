@@ -60,22 +60,58 @@ static bool sim_maintained(sim *s, status st, const char *what) {
 
 /* --- writes --- */
 
+/* Seconds, minutes, hours: what a clock that ticks, goes on in seconds and jumps by hours meets. */
+static uint64_t sim_draw_ttl_ms(sim *s) {
+    static const uint64_t most_ms[] = {5000, 600000, 10800000};
+    return 1 + rng_below(&s->random, most_ms[rng_below(&s->random, 3)]);
+}
+
+static status sim_compose_put(sim *s, firn_batch *batch, uint32_t keyspace, uint32_t key) {
+    bool expires = rng_below(&s->random, 5) == 0;
+    uint64_t number = sim_new_number(s, expires ? sim_draw_ttl_ms(s) : 0);
+    batch_expiring put = {sim_key(s, key), sim_value(s, number), sim_expiry_ms(number)};
+    s->result->expiring += expires;
+    sim_change(s, keyspace, key, number, s->puts[keyspace][key] + 1);
+    return batch_put_expiring(batch, keyspace, &put, true);
+}
+
+static status sim_compose_range(sim *s, firn_batch *batch, uint32_t keyspace, uint32_t key) {
+    uint32_t most = rng_below(&s->random, 12) ? 10 : SIM_KEYS;
+    uint32_t end = key + (uint32_t)rng_below(&s->random, most);
+    if (end >= SIM_KEYS)
+        end = SIM_KEYS - 1;
+    s->result->range_deletes++;
+    for (uint32_t i = key; i < end; i++)
+        sim_change(s, keyspace, i, 0, 0);
+    return batch_delete_range(batch, keyspace, sim_key(s, key), sim_key(s, end));
+}
+
+/* Every third key is put once and removed by single-deletes, mostly; the others never by those. */
+static status sim_compose_one(sim *s, firn_batch *batch, uint32_t keyspace) {
+    uint32_t key = (uint32_t)rng_below(&s->random, SIM_KEYS);
+    uint64_t what = rng_below(&s->random, 100);
+    bool is_once = key % 3 == 0;
+    if (what < 2)
+        return sim_compose_range(s, batch, keyspace, key);
+    if (is_once && what < 70 && s->puts[keyspace][key] == 1) {
+        s->result->single_deletes++;
+        sim_change(s, keyspace, key, 0, 0);
+        return batch_single_delete(batch, keyspace, sim_key(s, key));
+    }
+    if (!is_once && what < 27) {
+        sim_change(s, keyspace, key, 0, 0);
+        return batch_delete(batch, keyspace, sim_key(s, key));
+    }
+    return sim_compose_put(s, batch, keyspace, key);
+}
+
 static void sim_compose(sim *s, firn_batch *batch, unsigned count) {
     uint32_t keyspace = (uint32_t)rng_below(&s->random, SIM_KEYSPACES);
     bool mixed = rng_below(&s->random, 2);
     for (unsigned i = 0; i < count; i++) {
         if (mixed)
             keyspace = (uint32_t)rng_below(&s->random, SIM_KEYSPACES);
-        uint32_t key = (uint32_t)rng_below(&s->random, SIM_KEYS);
-        status st;
-        if (rng_below(&s->random, 4) == 0) {
-            st = batch_delete(batch, keyspace, sim_key(s, key));
-            sim_change(s, keyspace, key, 0);
-        } else {
-            uint64_t number = s->next_value++;
-            st = batch_put(batch, keyspace, sim_key(s, key), sim_value(s, number), true);
-            sim_change(s, keyspace, key, number);
-        }
+        status st = sim_compose_one(s, batch, keyspace);
         CHECK(status_is_ok(st));
     }
     s->count++;
@@ -170,6 +206,7 @@ static bool sim_step(sim *s) {
                                       {16000, sim_use_reader}, {30000, sim_get}};
     uint64_t seed[] = {s->options->seed, s->step};
     rng_init(&s->random, hash64(seed, sizeof seed));
+    sim_set_wall(s, false);
     uint64_t at = rng_below(&s->random, SIM_WHEEL);
     for (size_t i = 0; i < sizeof wheel / sizeof *wheel; i++) {
         if (at < wheel[i].share)

@@ -6,12 +6,12 @@
  * give; after a crash the database must hold one of the states that the writes between the last
  * durable one and the last one lead to.
  *
- * What a step may be: puts, deletes, batches over three keyspaces (synced or not), gets, snapshots,
- * iterators that live on while others write, syncs, flushes, compactions, single pieces of
- * background work, reopening with another durability, a reader beside the writer, full checks of
- * the files; calls of the file system that fail, come up short, find no space or return a wrong
- * bit; a disk that is full for a while; a clock that jumps; a crash in any of the ways of
- * platform/vfs_mem.h. */
+ * What a step may be: puts (some of which expire), deletes, single-deletes, range deletes, batches
+ * over three keyspaces (synced or not), gets, snapshots, iterators that live on while others write,
+ * syncs, flushes, compactions, single pieces of background work, reopening with another durability,
+ * a reader beside the writer, full checks of the files; calls of the file system that fail, come up
+ * short, find no space or return a wrong bit; a disk that is full for a while; a clock that jumps;
+ * a crash in any of the ways of platform/vfs_mem.h. */
 #ifndef FIRN_TESTS_SIM_H
 #define FIRN_TESTS_SIM_H
 
@@ -30,6 +30,7 @@ typedef struct sim_options {
 typedef struct sim_result {
     uint64_t steps;      /* done, those left out included */
     uint64_t operations; /* of clients: reads and writes, each operation of a batch */
+    uint64_t expiring, single_deletes, range_deletes; /* operations of writes */
     uint64_t writes, reads, syncs, flushes, compactions, background;
     uint64_t reopens, faults, failed_calls, full_disks, clock_jumps, verifications, readers_beside;
     uint64_t crashes[VFS_MEM_CRASH_COUNT];

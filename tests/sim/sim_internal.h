@@ -13,13 +13,15 @@
 
 enum { SIM_KEYSPACES = 3, SIM_KEYS = 240, SIM_KEY_BYTES = 400, SIM_READERS = 6 };
 
-/* The number of each key's value; 0: none. A value's bytes follow from its number. */
+/* The number of each key's value; 0: none. A value's bytes, and when it expires, follow from its
+ * number; it stays in the state when it has. */
 typedef uint64_t sim_state[SIM_KEYSPACES][SIM_KEYS];
 
 typedef struct sim_undo {
     size_t write;
     uint32_t keyspace, key;
     uint64_t before;
+    uint32_t puts_before;
 } sim_undo;
 
 typedef struct sim_reader {
@@ -27,6 +29,7 @@ typedef struct sim_reader {
     firn_iter *it;
     uint32_t keyspace; /* of the iterator */
     uint32_t at;       /* SIM_KEYS: not on an entry */
+    uint64_t at_ms;    /* what has expired by then it does not see */
     sim_state seen;
 } sim_reader;
 
@@ -43,12 +46,15 @@ typedef struct sim {
     time_source clock;
     uint64_t now_ns;
     int64_t wall_shift_ms;
+    uint64_t wall_ms; /* stands still within a step, and runs back only when the process dies */
+    uint64_t most_ms; /* the latest that any process saw */
     db_config config;
     firn_db *db;
     uint32_t keyspaces; /* made so far */
 
     char keys[SIM_KEYS][SIM_KEY_BYTES]; /* sorted */
     sim_state model;
+    uint32_t puts[SIM_KEYSPACES][SIM_KEYS]; /* since it was removed as firn_single_delete() says */
     uint64_t next_value;
     size_t count, acknowledged, durable; /* writes since everything was durable */
     sim_undo *undo;
@@ -67,14 +73,23 @@ bool sim_tolerates(sim *s, status st, const char *what);
 void sim_make_keys(sim *s);
 slice sim_key(const sim *s, uint32_t key);
 size_t sim_value_bytes(uint64_t number);
+/* A new value's number; `ttl_ms` 0: it never expires. */
+uint64_t sim_new_number(sim *s, uint64_t ttl_ms);
+uint64_t sim_expiry_ms(uint64_t number);
+/* Whether it is there at that time. */
+bool sim_is_alive(uint64_t number, uint64_t now_ms);
 /* The bytes of a value, in s->scratch. */
 slice sim_value(sim *s, uint64_t number);
 /* Which value these bytes are; UINT64_MAX: none that could have been written. */
-uint64_t sim_number_of(sim *s, slice value);
-void sim_change(sim *s, uint32_t keyspace, uint32_t key, uint64_t number);
+uint64_t sim_number_of(sim *s, slice value, uint64_t expiry_ms);
+void sim_change(sim *s, uint32_t keyspace, uint32_t key, uint64_t number, uint32_t puts);
 /* The last write never happened. */
 void sim_take_back(sim *s);
 void sim_all_durable(sim *s);
+/* True: `found`, seen now, is not the model; where. */
+bool sim_find_difference(const sim *s, sim_state found, uint32_t *keyspace, uint32_t *key);
+/* The wall clock goes on: within a process never back, between two as it likes. */
+void sim_set_wall(sim *s, bool process_is_new);
 /* `found` must be the model, or an older state from `least` writes on, which it then becomes. */
 bool sim_settle(sim *s, sim_state found, size_t least);
 

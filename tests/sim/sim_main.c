@@ -78,6 +78,7 @@ static void sim_report(const sim_options *options, const sim_result *r, double s
            "\"reopens\": %llu, \"crashes\": %llu, \"faults\": %llu, \"failed_calls\": %llu, "
            "\"full_disks\": %llu, \"clock_jumps\": %llu, \"readers_beside\": %llu, "
            "\"verifications\": %llu, \"simulated_seconds\": %llu, \"seconds\": %.1f, "
+           "\"expiring\": %llu, \"single_deletes\": %llu, \"range_deletes\": %llu, "
            "\"operations_per_second\": %.0f}\n",
            (unsigned long long)options->seed, (unsigned long long)r->steps,
            (unsigned long long)r->operations, (unsigned long long)r->writes,
@@ -88,7 +89,8 @@ static void sim_report(const sim_options *options, const sim_result *r, double s
            (unsigned long long)r->failed_calls, (unsigned long long)r->full_disks,
            (unsigned long long)r->clock_jumps, (unsigned long long)r->readers_beside,
            (unsigned long long)r->verifications, (unsigned long long)r->simulated_seconds, seconds,
-           seconds > 0 ? (double)r->operations / seconds : 0);
+           (unsigned long long)r->expiring, (unsigned long long)r->single_deletes,
+           (unsigned long long)r->range_deletes, seconds > 0 ? (double)r->operations / seconds : 0);
 }
 
 static int sim_explain(sim_options *options, sim_result *shared, bool shrinks) {

@@ -3,7 +3,7 @@
 
 #include "sim/sim_internal.h"
 
-/* What a get gives for a key whose value should be `expected`. */
+/* What a get gives for a key whose value should be `expected`, 0 for none. */
 static bool sim_check_get(sim *s, firn_db *db, const firn_snapshot *snapshot, uint32_t keyspace,
                           uint32_t key, uint64_t expected) {
     firn_value value;
@@ -14,12 +14,12 @@ static bool sim_check_get(sim *s, firn_db *db, const firn_snapshot *snapshot, ui
     s->result->reads++;
     status st = db_get(db, keyspace, &options, sim_key(s, key), &value);
     if (status_is_ok(st))
-        number = sim_number_of(s, slice_of(value.data, value.size));
+        number = sim_number_of(s, slice_of(value.data, value.size), value.expiry_ms);
     db_value_release(&value);
     if (!status_is_ok(st) && !status_is(st, FIRN_NOT_FOUND))
         return sim_tolerates(s, st, "get");
     if (number != expected)
-        return sim_fail(s, "get of keyspace %u key %u%s gives value %llu instead of %llu", keyspace,
+        return sim_fail(s, "get of keyspace %u key %u%s gives value %llx instead of %llx", keyspace,
                         key, snapshot ? " by a snapshot" : "", (unsigned long long)number,
                         (unsigned long long)expected);
     return true;
@@ -29,7 +29,9 @@ bool sim_get(sim *s) {
     uint32_t keyspace = (uint32_t)rng_below(&s->random, SIM_KEYSPACES);
     uint32_t key = (uint32_t)rng_below(&s->random, SIM_KEYS);
     sim_note(s, "get %u/%u", keyspace, key);
-    return sim_check_get(s, s->db, NULL, keyspace, key, s->model[keyspace][key]);
+    uint64_t number = s->model[keyspace][key];
+    return sim_check_get(s, s->db, NULL, keyspace, key,
+                         sim_is_alive(number, s->wall_ms) ? number : 0);
 }
 
 static uint32_t sim_find_key(const sim *s, slice key) {
@@ -57,7 +59,7 @@ bool sim_read_all(sim *s, firn_db *db, sim_state found) {
             if (key == SIM_KEYS || key < before)
                 return sim_fail(s, "a scan of keyspace %u gives a strange key", k);
             before = key + 1;
-            found[k][key] = sim_number_of(s, db_iter_value(it));
+            found[k][key] = sim_number_of(s, db_iter_value(it), db_iter_expiry_ms(it));
             s->result->operations++;
         }
         st = db_iter_status(it);
@@ -97,6 +99,7 @@ bool sim_open_reader(sim *s) {
         return true;
     }
     memcpy(r->seen, s->model, sizeof r->seen);
+    r->at_ms = s->wall_ms;
     if (rng_below(&s->random, 2)) {
         st = db_snapshot_new(s->db, NULL, &r->snapshot);
         sim_note(s, "reader %d: a snapshot", (int)(r - s->readers));
@@ -113,15 +116,19 @@ bool sim_open_reader(sim *s) {
     return sim_tolerates(s, st, "new reader");
 }
 
+static bool sim_sees(const sim_reader *r, uint32_t keyspace, uint32_t key) {
+    return sim_is_alive(r->seen[keyspace][key], r->at_ms);
+}
+
 static uint32_t sim_seen_from(const sim_reader *r, uint32_t key) {
-    while (key < SIM_KEYS && r->seen[r->keyspace][key] == 0)
+    while (key < SIM_KEYS && !sim_sees(r, r->keyspace, key))
         key++;
     return key;
 }
 
 static uint32_t sim_seen_until(const sim_reader *r, uint32_t key) {
     uint32_t end = key + 1;
-    while (end > 0 && r->seen[r->keyspace][end - 1] == 0)
+    while (end > 0 && !sim_sees(r, r->keyspace, end - 1))
         end--;
     return end > 0 ? end - 1 : SIM_KEYS;
 }
@@ -177,9 +184,9 @@ static bool sim_use_iterator(sim *s, sim_reader *r) {
     if (!valid)
         return true;
     uint32_t key = sim_find_key(s, db_iter_key(r->it));
-    uint64_t number = sim_number_of(s, value);
+    uint64_t number = sim_number_of(s, value, db_iter_expiry_ms(r->it));
     if (key != at || number != r->seen[r->keyspace][at])
-        return sim_fail(s, "an iterator of keyspace %u shows key %u value %llu instead of %u, %llu",
+        return sim_fail(s, "an iterator of keyspace %u shows key %u value %llx instead of %u, %llx",
                         r->keyspace, key, (unsigned long long)number, at,
                         (unsigned long long)r->seen[r->keyspace][at]);
     return true;
@@ -194,5 +201,6 @@ bool sim_use_reader(sim *s) {
     uint32_t keyspace = (uint32_t)rng_below(&s->random, SIM_KEYSPACES);
     uint32_t key = (uint32_t)rng_below(&s->random, SIM_KEYS);
     sim_note(s, "reader %d gets %u/%u", (int)(r - s->readers), keyspace, key);
-    return sim_check_get(s, s->db, r->snapshot, keyspace, key, r->seen[keyspace][key]);
+    return sim_check_get(s, s->db, r->snapshot, keyspace, key,
+                         sim_sees(r, keyspace, key) ? r->seen[keyspace][key] : 0);
 }
