@@ -119,8 +119,11 @@ typedef struct firn_options {
     uint64_t memory_bytes;      /* one budget for memtables, block cache, indexes and filters.
                                    Default 25 % of RAM or the cgroup limit, at least 64 MiB */
     firn_durability durability; /* default FIRN_SYNC_INTERVAL */
-    uint64_t disk_limit_bytes;  /* writes answer NO_SPACE beyond it. Default: no limit */
-    uint32_t threads;           /* background threads, 1..64. Default: the cores available */
+    /* Most that tables and log take. Puts answer NO_SPACE a reserve below it (a memtable, two log
+     * segments and two tables; at most a quarter); deletes go on, and what they free comes back by
+     * itself. Compactions may exceed it for as long as they run. Default: no limit */
+    uint64_t disk_limit_bytes;
+    uint32_t threads; /* background threads, 1..64. Default: the cores available */
 
     /* --- opening --- */
     firn_choice create_if_missing; /* default FIRN_YES */

@@ -129,6 +129,14 @@ static double leveled_net_bytes(const picker_view *view, uint32_t level, uint32_
     return (double)bytes * (1 - (double)deletes / (double)entries);
 }
 
+/* Whether its deletes are reason enough to merge the table down. */
+static bool leveled_is_dense(const picker_view *view, const table_meta *t) {
+    if (t->range_tombstones > 0) /* those hide the more the deeper they are */
+        return true;
+    return t->deletes > 0 &&
+           (view->wants_room || t->deletes * 100 >= t->entries * view->options->tombstone_percent);
+}
+
 /* The table of `level` that drags the fewest bytes along per byte moved; `only_dense` considers
  * those alone that hold many deletes. LEVEL's count: none. */
 static uint32_t leveled_cheapest(const picker_view *view, uint32_t level, bool only_dense) {
@@ -139,9 +147,7 @@ static uint32_t leveled_cheapest(const picker_view *view, uint32_t level, bool o
     for (uint32_t i = 0; i < l->count; i++) {
         const table_meta *t = l->tables[i];
         uint32_t from, to;
-        if (t->compacting ||
-            (only_dense && t->range_tombstones == 0 && /* those hide the more the deeper they are */
-             (t->deletes == 0 || t->deletes * 100 < t->entries * view->options->tombstone_percent)))
+        if (t->compacting || (only_dense && !leveled_is_dense(view, t)))
             continue;
         key_range r = picker_hull(v, l->tables + i, 1);
         uint64_t below = picker_overlap(v, level + 1, &r, &from, &to);
@@ -169,9 +175,9 @@ static status leveled_try_level(const picker_view *view, uint32_t level, uint64_
     return picker_complete(view, &choice, out);
 }
 
-/* Whether L0 is worth draining before it is full: its deletes are many, and rewriting what is left
- * of the base level below them costs no more than L0 itself. */
-static bool leveled_l0_is_mostly_deletes(const picker_view *view, const level_targets *targets) {
+/* Whether L0 is worth draining before it is full: room is wanted, or its deletes are many, and
+ * rewriting what is left of the base level below them costs no more than L0 itself. */
+static bool leveled_l0_is_worth_it(const picker_view *view, const level_targets *targets) {
     const version_level *l0 = &view->version->levels[0];
     uint64_t entries = 0, deletes = 0;
     uint32_t from, to;
@@ -179,9 +185,12 @@ static bool leveled_l0_is_mostly_deletes(const picker_view *view, const level_ta
         entries += l0->tables[i]->entries;
         deletes += l0->tables[i]->deletes;
     }
+    if (picker_any_compacting(l0->tables, l0->count))
+        return false;
+    if (view->wants_room)
+        return l0->count > 0;
     if (view->options->tombstone_percent == 0 || deletes < LEVELED_L0_DELETES_LEAST ||
-        deletes * 100 < entries * view->options->tombstone_percent ||
-        picker_any_compacting(l0->tables, l0->count))
+        deletes * 100 < entries * view->options->tombstone_percent)
         return false;
     key_range range = picker_hull(view->version, l0->tables, l0->count);
     uint64_t bytes = picker_overlap(view->version, targets->base_level, &range, &from, &to);
@@ -194,9 +203,10 @@ static bool leveled_l0_is_mostly_deletes(const picker_view *view, const level_ta
 static status leveled_try_tombstones(const picker_view *view, const level_targets *targets,
                                      compaction_plan *out) {
     const version *v = view->version;
-    if (leveled_l0_is_mostly_deletes(view, targets))
+    bool is_asked = view->options->tombstone_percent > 0 || view->wants_room;
+    if (leveled_l0_is_worth_it(view, targets))
         return picker_drain_l0(view, targets, out);
-    for (uint32_t level = 1; view->options->tombstone_percent && level + 1 < LEVEL_COUNT; level++) {
+    for (uint32_t level = 1; is_asked && level + 1 < LEVEL_COUNT; level++) {
         uint32_t first = leveled_cheapest(view, level, true);
         if (first == v->levels[level].count)
             continue;

@@ -161,6 +161,8 @@ FIRN_INTERNAL status picker_pick_tiered(const picker_view *view, compaction_plan
     tiered_tree t;
     status st = STATUS_OK;
     tiered_look(view->version, &t);
+    if (view->wants_room && t.count >= 2 && tiered_idle(&t, 0) == t.count)
+        return tiered_merge(view, &t, 0, t.count, "room", out);
     if (t.count < view->options->l0_trigger || t.count < 2)
         return STATUS_OK;
     st = tiered_try_space(view, &t, out);

@@ -209,7 +209,9 @@ FIRN_INTERNAL picker_view background_view(firn_db *db, uint32_t keyspace, versio
                         .keyspace = keyspace,
                         .options = &db->config.tree,
                         .now_ms = time_wall_ms(db->config.clock),
-                        .expired_ms = snapshot_registry_clock_ms(&db->snapshots)};
+                        .expired_ms = snapshot_registry_clock_ms(&db->snapshots),
+                        /* relaxed: no partner; whoever sets it wakes the workers. */
+                        .wants_room = atomic_u32_load(&db->wants_room, memory_order_relaxed)};
     for (uint32_t level = 0; db->config.tree.fifo_ttl_ms && level < LEVEL_COUNT; level++) {
         for (uint32_t i = 0; i < now->levels[level].count; i++) {
             table_meta *t = now->levels[level].tables[i];

@@ -152,34 +152,60 @@ FIRN_INTERNAL bool commit_only_deletes(const batch_view *batch) {
     return true;
 }
 
-/* Beyond the limit a reserve is left to deletes, or nobody could ever get below it again. */
+static uint64_t commit_disk_used(firn_db *db, wal_writer_stats *log) {
+    wal_writer_get_stats(db->log, log);
+    /* relaxed: no partner; refreshed after every job. */
+    return atomic_u64_load(&db->disk_bytes, memory_order_relaxed) + log->live_bytes;
+}
+
+/* Flushing gives log back, and brings deletes to what they delete: it is done before memtables are
+ * full, where either is worth a table. Nobody waits for it here. */
+static void commit_start_making_room(firn_db *db, const wal_writer_stats *log) {
+    uint32_t ids[COMMIT_TARGETS_MAX];
+    uint32_t count = version_set_keyspaces(db->versions, ids, COMMIT_TARGETS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        const memtable *active = version_set_active(db->versions, ids[i]);
+        bool is_worth_it = log->segments > 1
+                               ? memtable_entries(active) > 0
+                               : memtable_bytes(active) >= db->config.memtable_bytes / 8;
+        if (is_worth_it && version_set_sealed_count(db->versions, ids[i]) == 0 &&
+            status_is_ok(version_set_seal(db->versions, ids[i])))
+            db->commit.target_count = 0;
+    }
+    /* relaxed: as where the picker's view loads it. */
+    atomic_u32_store(&db->wants_room, 1, memory_order_relaxed);
+    workers_wake(db->workers);
+}
+
+/* Beyond the limit less a reserve only deletes are taken, or nobody could ever get below it again:
+ * up to the limit, and beyond it as much as the reserve holds of log, which flushes give back. */
 static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
-    uint64_t limit = db->config.disk_limit_bytes;
+    uint64_t limit = db->config.disk_limit_bytes, reserve = db->config.disk_reserve_bytes;
     db->commit.only_deletes = false;
     if (LIKELY(limit == FIRN_NONE))
         return STATUS_OK;
     wal_writer_stats log;
-    wal_writer_get_stats(db->log, &log);
-    /* relaxed: no partner; refreshed after every job. */
-    uint64_t used = atomic_u64_load(&db->disk_bytes, memory_order_relaxed) + log.live_bytes;
-    if (used < limit)
-        return STATUS_OK;
-    if (log.spares > 0) {
-        uint64_t before = log.live_bytes;
+    uint64_t used = commit_disk_used(db, &log);
+    if (used + reserve >= limit && log.spares > 0) {
         wal_writer_drop_spares(db->log);
-        wal_writer_get_stats(db->log, &log);
-        used -= before - log.live_bytes;
-        if (used < limit)
-            return STATUS_OK;
+        used = commit_disk_used(db, &log);
+    }
+    if (used + reserve < limit) {
+        /* relaxed, both: as where it is loaded by the picker's view. */
+        if (UNLIKELY(atomic_u32_load(&db->wants_room, memory_order_relaxed)))
+            atomic_u32_store(&db->wants_room, 0, memory_order_relaxed);
+        return STATUS_OK;
     }
     db->commit.only_deletes = true;
-    if (used - limit < 2 * db->config.memtable_bytes && commit_only_deletes(first))
+    if ((used < limit || log.live_bytes < reserve) && commit_only_deletes(first))
         return STATUS_OK;
+    commit_start_making_room(db, &log);
     return error_status(
         FIRN_NO_SPACE,
-        "%s: uses %llu bytes, disk_limit_bytes is %llu; delete data and compact, or "
-        "raise the limit",
-        db->directory, (unsigned long long)used, (unsigned long long)limit);
+        "%s: uses %llu bytes, disk_limit_bytes is %llu, of which %llu are kept for deletes; delete "
+        "data, and compact where it is needed at once, or raise the limit",
+        db->directory, (unsigned long long)used, (unsigned long long)limit,
+        (unsigned long long)reserve);
 }
 
 /* --- all of it --- */

@@ -10,6 +10,7 @@
 #define MIB                 (1ull << 20)
 #define GIB                 (1ull << 30)
 #define MEMTABLE_AGE_MS_MAX (UINT64_MAX / 4000000) /* more is for ever */
+#define DISK_PIECES         64
 
 /* `given` where set and in range, else the default. */
 typedef struct config_range {
@@ -46,6 +47,24 @@ static uint64_t config_clamp(uint64_t value, uint64_t least, uint64_t most) {
     return value < least ? least : value > most ? most : value;
 }
 
+/* What is written at once is a small part of what the disk may hold, or nothing would fit into the
+ * rest, and no work would be small enough to make room. */
+static uint64_t config_piece(const db_config *c, uint64_t usual) {
+    uint64_t part = c->disk_limit_bytes / DISK_PIECES;
+    return config_clamp(part, 64 << 10, usual);
+}
+
+static void config_disk(const firn_options *o, db_config *c) {
+    c->disk_limit_bytes = o->disk_limit_bytes ? o->disk_limit_bytes : FIRN_NONE;
+    c->log_segment_max = config_piece(c, 64 * MIB);
+    c->log_segment_first = config_clamp(MIB, 0, c->log_segment_max);
+}
+
+static void config_disk_reserve(db_config *c) {
+    uint64_t reserve = 2 * c->log_segment_max + c->memtable_bytes + 2 * c->tree.file_bytes;
+    c->disk_reserve_bytes = config_clamp(reserve, 0, c->disk_limit_bytes / 4);
+}
+
 static status config_memory(const firn_options *o, db_config *c) {
     status st = STATUS_OK;
     c->ram_bytes = memory_total_bytes();
@@ -54,7 +73,8 @@ static status config_memory(const firn_options *o, db_config *c) {
                            MIB, UINT64_MAX - 1};
     TRY(config_number(&memory, &c->memory_bytes));
     config_range memtable = {"memtable_bytes", o->memtable_bytes,
-                             config_clamp(c->memory_bytes / 8, MIB, 64 * MIB), 64 << 10, GIB};
+                             config_piece(c, config_clamp(c->memory_bytes / 8, MIB, 64 * MIB)),
+                             64 << 10, GIB};
     TRY(config_number(&memtable, &c->memtable_bytes));
     config_range age = {"memtable_age_ms", o->memtable_age_ms, FIRN_NONE, 1, FIRN_NONE};
     TRY(config_number(&age, &c->memtable_age_ms));
@@ -63,7 +83,6 @@ static status config_memory(const firn_options *o, db_config *c) {
     c->cache_bytes = o->cache_bytes == FIRN_NONE ? 0
                      : o->cache_bytes            ? o->cache_bytes
                                                  : c->memory_bytes / 2;
-    c->disk_limit_bytes = o->disk_limit_bytes ? o->disk_limit_bytes : FIRN_NONE;
 out:
     return st;
 }
@@ -228,7 +247,7 @@ static status config_tree(const firn_options *o, db_config *c) {
     config_range restart = {"restart_interval", o->restart_interval, 16, 1, 1024};
     TRY(config_number32(&restart, &t->restart_interval));
     TRY(config_filter(o, t));
-    config_range file = {"file_bytes", o->file_bytes, 64 * MIB, 64 << 10, 4 * GIB};
+    config_range file = {"file_bytes", o->file_bytes, config_piece(c, 64 * MIB), 64 << 10, 4 * GIB};
     TRY(config_number(&file, &t->file_bytes));
     config_range base = {"level_base_bytes", o->level_base_bytes, 4 * c->memtable_bytes, 64 << 10,
                          UINT64_MAX - 1};
@@ -261,10 +280,12 @@ FIRN_INTERNAL status db_config_derive(const firn_options *options, db_config *ou
     }
     if (options)
         memcpy(&o, options, options->size);
+    config_disk(&o, out);
     TRY(config_memory(&o, out));
     TRY(config_durability(&o, out));
     TRY(config_opening(&o, out));
     TRY(config_tree(&o, out));
+    config_disk_reserve(out);
     TRY(config_table_io(&o, out));
     config_range rate = {"background_rate_bytes",
                          o.background_rate_bytes == FIRN_NONE ? 0 : o.background_rate_bytes, 0, MIB,
@@ -284,6 +305,7 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
     event_u64(&e, "memtable_age_ms", c->memtable_age_ms);
     event_u64(&e, "cache_bytes", c->cache_bytes);
     event_u64(&e, "disk_limit_bytes", c->disk_limit_bytes);
+    event_u64(&e, "disk_reserve_bytes", c->disk_reserve_bytes);
     event_u64(&e, "threads", c->threads);
     event_u64(&e, "durability", (uint64_t)c->durability);
     event_u64(&e, "block_bytes", c->tree.block_bytes);
@@ -298,10 +320,11 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
     event_u64(&e, "level_fanout", c->tree.level_fanout);
     event_string(&e, "reason",
                  "unset options: memory 1/4 of RAM, memtable 1/8 and cache 1/2 of it, level base 4 "
-                 "memtables");
+                 "memtables; memtable and files at most 1/64 of the disk limit");
     event_end(&e);
 }
 
 #undef MIB
 #undef GIB
 #undef MEMTABLE_AGE_MS_MAX
+#undef DISK_PIECES

@@ -16,8 +16,11 @@ typedef struct db_config {
     uint64_t memtable_age_ms;  /* UINT64_MAX: none */
     uint64_t cache_bytes;      /* 0: no block cache */
     uint64_t disk_limit_bytes; /* UINT64_MAX: none */
-    uint64_t ram_bytes;        /* of the machine or the cgroup */
-    firn_table_io table_io;    /* not DEFAULT */
+    /* Of the limit, what is kept from puts: a log segment, a memtable, a manifest and the smallest
+     * compaction. Deletes and background work live on it when the rest is full. */
+    uint64_t disk_reserve_bytes;
+    uint64_t ram_bytes;     /* of the machine or the cgroup */
+    firn_table_io table_io; /* not DEFAULT */
     bool verifies_reads;
     uint32_t threads; /* 0 only in tests: background work is stepped by hand */
     firn_durability durability;
@@ -33,7 +36,7 @@ typedef struct db_config {
     firn_log_io log_io;                          /* 0 only in tests: auto */
     uint64_t background_rate_bytes;              /* 0: no limit */
     const firn_compaction_filter *filter;        /* NULL: none */
-    uint64_t log_segment_first, log_segment_max; /* tests make logs turn over quickly */
+    uint64_t log_segment_first, log_segment_max; /* 0 only in tests: 1 MiB, 64 MiB */
 } db_config;
 
 /* INVALID_ARGUMENT names the option and its range. `options` may be NULL. */

@@ -101,6 +101,8 @@ struct firn_db {
     atomic_u32 poisoned;   /* a firn_status: why no write is possible until the next open */
     atomic_u32 l0_tables;  /* most of any keyspace */
     atomic_u64 disk_bytes; /* tables, as of the last job */
+    atomic_u32 wants_room; /* a write was refused because of the disk limit, and none has had room
+                            * since; stored by the leader */
     atomic_u64 drops;      /* of tables by FIFO; raised before one is installed */
     atomic_u64 iterators, pinned_values;
     /* Freed iterators whose memory the next one takes, by thread; NULL: none. */

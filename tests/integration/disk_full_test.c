@@ -1,6 +1,6 @@
-/* The disk is full: by ENOSPC at every place that writes, by a file system that really is full, and
- * by disk_limit_bytes. Every time the database answers NO_SPACE, stays readable, and goes on by
- * itself when there is space again. */
+/* The disk is full: by ENOSPC or a quota at every place that writes, and by a file system that
+ * really is full. Every time the database answers NO_SPACE, stays readable, and goes on by itself
+ * when there is space again. */
 #include <errno.h>
 
 #include "integration/fault_fixture.h"
@@ -220,39 +220,8 @@ TEST(disk_full, background_work_tries_again_by_itself_when_there_is_space) {
     fault_fixture_deinit(&f);
 }
 
-TEST(disk_full, disk_limit_bytes_refuses_writes_and_lets_deletes_and_compaction_make_room) {
-    fault_fixture f;
-    fault_fixture_init(&f, 5);
-    f.config.disk_limit_bytes = 400u << 10;
-    fault_fixture_create(&f);
-    status st = STATUS_OK;
-    for (uint32_t i = 0; i < 20000 && status_is_ok(st); i++) {
-        /* Few keys are overwritten, so that what is on the disk is needed. */
-        shadow_put(&f.shadow, i % 3, i / 3 % (SHADOW_KEY_LAST + 1), i, 3000);
-        batch_view view = shadow_commit(&f.shadow);
-        st = db_write(f.db, &view, FIRN_NO);
-        if (!status_is_ok(st))
-            shadow_take_back(&f.shadow);
-        (void)db_step(f.db);
-    }
-    assert_int_equal(st.code, FIRN_NO_SPACE);
-    assert_non_null(strstr(error_detail_get(), "disk_limit_bytes"));
-    fault_fixture_check(&f);
-    for (uint32_t i = 0; i < 150; i++) {
-        shadow_delete(&f.shadow, i % 3, i / 3 % (SHADOW_KEY_LAST + 1));
-        batch_view view = shadow_commit(&f.shadow);
-        ASSERT_OK(db_write(f.db, &view, FIRN_NO));
-    }
-    ASSERT_OK(db_compact_range(f.db, SLICE_UNSET, SLICE_UNSET));
-    fault_fixture_check(&f);
-    ASSERT_OK(fault_fixture_try_write(&f, FULL_OPERATIONS, FIRN_NO));
-    fault_fixture_check(&f);
-    fault_fixture_deinit(&f);
-}
-
 TEST_MAIN(RUN(disk_full, no_write_of_a_run_that_meets_a_full_disk_harms_the_database),
           RUN(disk_full, none_of_the_first_writes_harms_the_database),
           RUN(disk_full,
               a_database_on_a_full_file_system_is_readable_and_opens_and_goes_on_with_space),
-          RUN(disk_full, background_work_tries_again_by_itself_when_there_is_space),
-          RUN(disk_full, disk_limit_bytes_refuses_writes_and_lets_deletes_and_compaction_make_room))
+          RUN(disk_full, background_work_tries_again_by_itself_when_there_is_space))

@@ -3,17 +3,26 @@
 #include "lib/test.h"
 #include "unit/compaction/tree_text.h"
 
-static void expect_pick(const char *tree, const char *expected) {
+static void expect_view(const char *tree, const char *expected, const picker_view *as) {
     tree_options options = tree_test_options();
+    options.strategy = as->options ? as->options->strategy : options.strategy;
     version *v = tree_from_text(tree);
     compaction_plan plan;
     bool found;
     print_message("%s\n", tree);
-    picker_view now = {.version = v, .options = &options, .now_ms = 1000, .expired_ms = 1000};
+    picker_view now = {.version = v,
+                       .options = &options,
+                       .now_ms = 1000,
+                       .expired_ms = 1000,
+                       .wants_room = as->wants_room};
     ASSERT_OK(picker_pick(&now, &found, &plan));
     assert_string_equal(plan_to_text(found, &plan), expected);
     compaction_plan_deinit(&plan);
     version_unref(v);
+}
+
+static void expect_pick(const char *tree, const char *expected) {
+    expect_view(tree, expected, &(picker_view){0});
 }
 
 TEST(picker, leaves_a_tree_alone_that_is_in_shape) {
@@ -181,6 +190,17 @@ TEST(picker, sends_tables_full_of_deletes_down_early) {
     expect_pick("L6: 3:a-k:300D", "none"); /* they would still be needed there, or be gone */
 }
 
+TEST(picker, merges_all_that_deletes_may_free_when_room_is_wanted) {
+    static const tree_options tiered = {.strategy = TREE_TIERED};
+    const picker_view room = {.wants_room = true}, tiers = {.options = &tiered, .wants_room = true};
+    expect_view("L0: 3:a-c:10 L6: 2:a-k:300", "L0->L6: 3 + 2", &room);
+    expect_view("L4: 1:a-b:10 L5: 2:c-d:10d L6: 3:a-k:300", "L5->L6: 2 + 3", &room);
+    expect_view("L5: 2:c-d:10 L6: 3:a-k:300", "none", &room);
+    expect_view("L6: 3:a-k:300D", "none", &room);
+    expect_view("L0: 3:a-c:9 L6: 2:a-k:300", "L0->L6: 3 + 2", &tiers);
+    expect_view("L6: 2:a-k:300", "none", &tiers);
+}
+
 /* --- tiered --- */
 
 static void expect_strategy(tree_strategy strategy, const char *tree, const char *expected) {
@@ -287,6 +307,7 @@ TEST_MAIN(
     RUN(picker, sends_tables_full_of_deletes_down_early), RUN(picker, tiered_waits_for_enough_runs),
     RUN(picker, tiered_merges_runs_of_similar_size_above_the_next_older),
     RUN(picker, tiered_merges_everything_when_garbage_may_be_twice_the_data),
+    RUN(picker, merges_all_that_deletes_may_free_when_room_is_wanted),
     RUN(picker, tiered_moves_runs_that_share_no_key), RUN(picker, tiered_bounds_the_number_of_runs),
     RUN(picker, tiered_leaves_busy_runs_and_their_place_alone),
     RUN(picker, fifo_drops_the_oldest_beyond_the_limit), RUN(picker, fifo_drops_what_is_too_old),

@@ -63,6 +63,26 @@ TEST(config, none_switches_off) {
     assert_true(c.disk_limit_bytes == FIRN_NONE);
 }
 
+TEST(config, what_is_written_at_once_is_a_small_part_of_a_limited_disk) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    o.disk_limit_bytes = 64u << 20;
+    db_config c = derived(&o);
+    assert_int_equal(c.log_segment_max, 1 << 20);
+    assert_int_equal(c.memtable_bytes, 1 << 20);
+    assert_int_equal(c.tree.file_bytes, 1 << 20);
+    assert_int_equal(c.disk_reserve_bytes, 5 << 20);
+    o.memtable_bytes = 64u << 20; /* given is given; most of the disk is for data nevertheless */
+    c = derived(&o);
+    assert_int_equal(c.memtable_bytes, 64 << 20);
+    assert_int_equal(c.disk_reserve_bytes, 16 << 20);
+    o = (firn_options)FIRN_OPTIONS_INIT;
+    o.disk_limit_bytes = 1ull << 50;
+    c = derived(&o);
+    assert_int_equal(c.log_segment_first, 1 << 20);
+    assert_int_equal(c.log_segment_max, 64 << 20);
+    assert_int_equal(c.tree.file_bytes, 64 << 20);
+}
+
 TEST(config, filters_and_codecs_may_differ_by_level) {
     firn_options o = FIRN_OPTIONS_INIT;
     db_config c = derived(&o);
@@ -148,6 +168,7 @@ TEST(config, a_comparator_needs_a_name_and_a_function) {
 
 TEST_MAIN(RUN(config, defaults_follow_from_the_memory_budget),
           RUN(config, triggers_follow_from_each_other), RUN(config, none_switches_off),
+          RUN(config, what_is_written_at_once_is_a_small_part_of_a_limited_disk),
           RUN(config, filters_and_codecs_may_differ_by_level),
           RUN(config, tables_are_mapped_by_their_share_of_the_memory),
           RUN(config, an_older_callers_struct_is_shorter),
