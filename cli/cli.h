@@ -23,7 +23,8 @@ enum {
     CLI_OK = 0,
     CLI_NOT_FOUND = 1, /* the key is not there */
     CLI_USAGE = 2,     /* the command line is wrong */
-    CLI_FAILED = 3     /* the engine, a file or the input failed */
+    CLI_FAILED = 3,    /* the engine, a file or the input failed */
+    CLI_DAMAGED = 4    /* repair --plan found something to repair */
 };
 
 enum { CLI_OPTIONS_MAX = 12 };

@@ -20,14 +20,14 @@ static int export_entries(cli_call *call, firn_iter *it, progress *bar, export_e
     uint64_t count = 0, bytes = 0;
     int code = CLI_OK;
     for (firn_iter_seek_first(it); firn_iter_valid(it); firn_iter_next(it)) {
-        firn_slice key = firn_iter_key(it);
-        firn_slice value = firn_iter_value(it);
+        export_record record = {.key = firn_iter_key(it), .value = firn_iter_value(it)};
         if (!firn_iter_valid(it))
             break;
-        code = each(context, key, value);
+        record.expires_at_ms = firn_iter_expiry_ms(it);
+        code = each(context, &record);
         if (code != CLI_OK)
             break;
-        bytes += key.size + value.size;
+        bytes += record.key.size + record.value.size;
         progress_update(bar, ++count, bytes);
     }
     progress_end(bar);
@@ -64,9 +64,10 @@ typedef struct export_lines {
     entry_writer writer;
 } export_lines;
 
-static int export_line(void *context, firn_slice key, firn_slice value) {
+static int export_line(void *context, const export_record *record) {
     export_lines *lines = context;
-    if (entry_write(&lines->writer, key, value))
+    lines->writer.expires_at_ms = record->expires_at_ms;
+    if (entry_write(&lines->writer, record->key, record->value))
         return CLI_OK;
     return lines->writer.line.out_of_memory ? cli_no_memory(lines->call) : EXPORT_STOP;
 }

@@ -10,49 +10,65 @@
 #include "import.h"
 #include "json.h"
 #include "lines.h"
+#include "record.h"
 #include "util/text.h"
 #include "verbs.h"
 
-/* Reads one line into key and value. false: *problem. */
-typedef bool (*import_parser)(slice line, buf *key, buf *value, const char **problem);
+/* Reads one line. false: *problem. */
+typedef bool (*import_parser)(slice line, cli_record *record, const char **problem);
 
 typedef struct import_source {
     const char *name;
     lines in;
     import_parser parse;
-    buf key, value;
+    cli_record record;
 } import_source;
 
-/* key<TAB>value, each escaped. */
-static bool import_parse_tsv(slice line, buf *key, buf *value, const char **problem) {
+/* What stands behind a second tab. */
+static bool import_parse_expiry(slice text, uint64_t *out, const char **problem) {
+    if (record_parse_time(text, out))
+        return true;
+    *problem = "behind a second tab stands when the value expires, in milliseconds since 1970; "
+               "inside a value write \\t";
+    return false;
+}
+
+/* key<TAB>value, each escaped, and <TAB>milliseconds where it expires. */
+static bool import_parse_tsv(slice line, cli_record *record, const char **problem) {
     const uint8_t *tab = line.size > 0 ? memchr(line.data, '\t', line.size) : NULL;
     if (!tab) {
         *problem = "no tab between key and value";
         return false;
     }
     size_t key_size = (size_t)(tab - line.data);
-    slice after = slice_skip(line, key_size + 1);
-    if (after.size > 0 && memchr(after.data, '\t', after.size)) {
-        *problem = "a second tab; inside a value write \\t";
-        return false;
+    slice value = slice_skip(line, key_size + 1);
+    tab = value.size > 0 ? memchr(value.data, '\t', value.size) : NULL;
+    record->expires_at_ms = 0;
+    if (tab) {
+        slice rest = slice_skip(value, (size_t)(tab - value.data) + 1);
+        if (!import_parse_expiry(rest, &record->expires_at_ms, problem))
+            return false;
+        value.size = (size_t)(tab - value.data);
     }
-    buf_clear(key);
-    buf_clear(value);
-    return escape_parse(slice_of(line.data, key_size), key, problem) &&
-           escape_parse(after, value, problem);
+    buf_clear(&record->key);
+    buf_clear(&record->value);
+    return escape_parse(slice_of(line.data, key_size), &record->key, problem) &&
+           escape_parse(value, &record->value, problem);
 }
 
 static int import_line(import_sink *sink, import_source *source, slice line) {
     const char *problem = NULL;
-    if (!source->parse(line, &source->key, &source->value, &problem)) {
+    const cli_record *record = &source->record;
+    if (!source->parse(line, &source->record, &problem)) {
         cli_message(sink->call, "%s:%llu: %s", source->name, (unsigned long long)source->in.number,
                     problem);
         return CLI_FAILED;
     }
-    if (source->key.out_of_memory || source->value.out_of_memory)
+    if (record->key.out_of_memory || record->value.out_of_memory)
         return cli_no_memory(sink->call);
     uint64_t number = source->in.number;
-    int code = import_sink_put(sink, buf_slice(&source->key), buf_slice(&source->value));
+    int code = import_sink_put(sink, buf_slice(&record->key), buf_slice(&record->value),
+                               record->expires_at_ms);
     if (code != CLI_OK)
         cli_message(sink->call, "%s: stopped at line %llu", source->name,
                     (unsigned long long)number);
@@ -142,8 +158,8 @@ static int import_lines(cli_call *call) {
             import_summary(&sink, seconds);
     }
     lines_deinit(&source.in);
-    buf_deinit(&source.key);
-    buf_deinit(&source.value);
+    buf_deinit(&source.record.key);
+    buf_deinit(&source.record.value);
     if (fd > STDIN_FILENO)
         (void)close(fd);
     return code;

@@ -1,4 +1,4 @@
-/* firn sync, firn flush, firn compact. */
+/* firn sync, firn flush, firn compact, and in the shell pause, resume and wait. */
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +26,25 @@ int verb_sync(cli_call *call) {
 
 int verb_flush(cli_call *call) {
     return maintain_run(call, firn_flush);
+}
+
+/* For the time of one call a pause would be none. */
+static int maintain_in_shell(cli_call *call, firn_status (*step)(firn_db *db)) {
+    if (!call->session)
+        return cli_usage_error(call, "only in firn shell, where the database stays open");
+    return maintain_run(call, step);
+}
+
+int verb_pause(cli_call *call) {
+    return maintain_in_shell(call, firn_pause_compactions);
+}
+
+int verb_resume(cli_call *call) {
+    return maintain_in_shell(call, firn_resume_compactions);
+}
+
+int verb_wait(cli_call *call) {
+    return maintain_in_shell(call, firn_wait_idle);
 }
 
 /* A thread that draws how far a compaction is, for firn_compact_range says nothing until done. */

@@ -80,8 +80,9 @@ int verb_repair(cli_call *call) {
     }
     if (st != FIRN_OK)
         return cli_engine_error(call, st);
+    int code = plan && report.problems > 0 ? CLI_DAMAGED : CLI_OK;
     if (report.json || args_given(call, "quiet"))
-        return CLI_OK;
+        return code;
     if (report.problems == 0)
         (void)output_text(call->out, "nothing is wrong, nothing was changed\n");
     else if (plan)
@@ -89,5 +90,5 @@ int verb_repair(cli_call *call) {
     else
         (void)output_printf(call->out, "repaired; %s\n",
                             report.losses ? "what is lost stands above" : "nothing is lost");
-    return CLI_OK;
+    return code;
 }

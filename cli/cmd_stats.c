@@ -63,6 +63,9 @@ static const stats_field stats_fields[] = {
     STATS_G(readers_inside),
     STATS_G(reader_oldest_ns),
     STATS_G(retired_waiting),
+    STATS_G(write_rate_allowed),
+    STATS_G(flush_rate),
+    STATS_G(drain_rate),
 };
 
 #undef STATS_G
@@ -88,13 +91,54 @@ static void stats_print_waits_json(output *out, const firn_stats *stats) {
     (void)output_text(out, "],");
 }
 
-static void stats_print_json(output *out, const firn_stats *stats) {
+static void stats_print_jobs_json(output *out, const firn_stats *stats) {
+    (void)output_text(out, "\"jobs\":[");
+    for (uint32_t i = 0; i < stats->job_count; i++) {
+        const firn_job_stats *job = &stats->jobs[i];
+        (void)output_printf(out,
+                            "%s{\"name\":\"%s\",\"from_level\":%u,\"to_level\":%u,"
+                            "\"bytes_done\":%llu,\"bytes_total\":%llu,\"elapsed_ns\":%llu,"
+                            "\"left_ns\":%llu}",
+                            i > 0 ? "," : "", job->name, job->from_level, job->to_level,
+                            (unsigned long long)job->bytes_done,
+                            (unsigned long long)job->bytes_total,
+                            (unsigned long long)job->elapsed_ns, (unsigned long long)job->left_ns);
+    }
+    (void)output_text(out, "],");
+}
+
+/* Snapshots as they are told, one after the other. */
+typedef struct stats_snapshots {
+    output *out;
+    bool has_some;
+} stats_snapshots;
+
+static int stats_print_snapshot_json(void *context, const firn_snapshot_info *info) {
+    stats_snapshots *s = context;
+    buf label = {0};
+    text_append_json(&label, slice_from_string(info->label));
+    (void)output_printf(s->out,
+                        "%s{\"sequence\":%llu,\"held_ms\":%llu,\"pinned_bytes\":%llu,"
+                        "\"label\":\"%.*s\"}",
+                        s->has_some ? "," : "", (unsigned long long)info->sequence,
+                        (unsigned long long)info->held_ms, (unsigned long long)info->pinned_bytes,
+                        (int)label.size, label.data ? (const char *)label.data : "");
+    buf_deinit(&label);
+    s->has_some = true;
+    return 0;
+}
+
+static firn_status stats_print_json(output *out, firn_db *db, const firn_stats *stats) {
+    stats_snapshots snapshots = {.out = out};
     (void)output_text(out, "{");
     for (size_t i = 0; i < STATS_FIELD_COUNT; i++)
         (void)output_printf(out, "\"%s\":%llu,", stats_fields[i].name,
                             (unsigned long long)stats_value(stats, &stats_fields[i]));
     stats_print_waits_json(out, stats);
-    (void)output_text(out, "\"levels\":[");
+    stats_print_jobs_json(out, stats);
+    (void)output_text(out, "\"snapshot_list\":[");
+    firn_status st = firn_snapshot_list(db, stats_print_snapshot_json, &snapshots);
+    (void)output_text(out, "],\"levels\":[");
     for (uint32_t i = 0; i < stats->level_count; i++) {
         const firn_level_stats *level = &stats->levels[i];
         (void)output_printf(out,
@@ -106,6 +150,7 @@ static void stats_print_json(output *out, const firn_stats *stats) {
                             (unsigned long long)level->target_bytes);
     }
     (void)output_text(out, "]}\n");
+    return st;
 }
 
 static void stats_print_summary(output *out, const firn_stats *stats) {
@@ -208,6 +253,24 @@ static void stats_print_waits(output *out, const firn_stats *stats) {
     }
 }
 
+static void stats_print_jobs(output *out, const firn_stats *stats) {
+    char done[16], total[16], rate[16];
+    if (stats->write_rate_allowed != UINT64_MAX)
+        (void)output_printf(out, "writers are slowed down to %s/s\n",
+                            text_bytes(stats->write_rate_allowed, rate));
+    if (stats->job_count > 0)
+        (void)output_text(out, "at work\n");
+    for (uint32_t i = 0; i < stats->job_count; i++) {
+        const firn_job_stats *job = &stats->jobs[i];
+        (void)output_printf(out, "  %-10s L%u to L%u  %s of %s, for %.1f s", job->name,
+                            job->from_level, job->to_level, text_bytes(job->bytes_done, done),
+                            text_bytes(job->bytes_total, total), (double)job->elapsed_ns / 1e9);
+        if (job->left_ns > 0)
+            (void)output_printf(out, ", about %.1f s left", (double)job->left_ns / 1e9);
+        (void)output_text(out, "\n");
+    }
+}
+
 static int stats_print_snapshot(void *context, const firn_snapshot_info *info) {
     char bytes[16];
     output *out = context;
@@ -230,13 +293,16 @@ int verb_stats(cli_call *call) {
     if (st != FIRN_OK) {
         code = cli_engine_error(call, st);
     } else if (args_given(call, "json")) {
-        stats_print_json(call->out, &stats);
+        st = stats_print_json(call->out, db, &stats);
+        if (st != FIRN_OK)
+            code = cli_engine_error(call, st);
     } else {
         (void)output_printf(call->out, "%s\n", call->positional[0]);
         stats_print_summary(call->out, &stats);
         stats_print_levels(call->out, &stats);
         stats_print_counters(call->out, &stats);
         stats_print_waits(call->out, &stats);
+        stats_print_jobs(call->out, &stats);
         st = firn_snapshot_list(db, stats_print_snapshot, call->out);
         if (st != FIRN_OK)
             code = cli_engine_error(call, st);

@@ -10,6 +10,9 @@ static void entry_build_json(entry_writer *writer, firn_slice key, firn_slice va
         buf_append(&writer->line, ",", 1);
         json_append_member(&writer->line, "value", value);
     }
+    if (writer->expires_at_ms > 0)
+        buf_printf(&writer->line, ",\"expires_at_ms\":%llu",
+                   (unsigned long long)writer->expires_at_ms);
     buf_append(&writer->line, "}", 1);
 }
 
@@ -22,6 +25,8 @@ static void entry_build_columns(entry_writer *writer, firn_slice key, firn_slice
         buf_append(&writer->line, "\t", 1);
         append(&writer->line, value);
     }
+    if (writer->expires_at_ms > 0 && writer->format == ENTRY_TEXT)
+        buf_printf(&writer->line, "\t%llu", (unsigned long long)writer->expires_at_ms);
 }
 
 bool entry_write(entry_writer *writer, firn_slice key, firn_slice value) {

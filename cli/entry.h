@@ -6,7 +6,8 @@
 #include "util/buf.h"
 
 typedef enum entry_format {
-    ENTRY_TEXT, /* escaped key, tab, escaped value: what `firn import` reads */
+    ENTRY_TEXT, /* escaped key, tab, escaped value: what `firn import` reads; behind another tab,
+                 * where it is given, when the value expires */
     ENTRY_JSON, /* one object a line */
     ENTRY_HEX,
     ENTRY_RAW /* the bytes themselves */
@@ -16,7 +17,8 @@ typedef struct entry_writer {
     output *out;
     entry_format format;
     bool keys_only;
-    buf line; /* reused */
+    uint64_t expires_at_ms; /* of the next entry, written with TEXT and JSON; 0: not written */
+    buf line;               /* reused */
 } entry_writer;
 
 /* false when there is no use in going on: the output is closed or full, or memory is short (then

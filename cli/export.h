@@ -6,7 +6,11 @@
 
 /* One entry. CLI_OK goes on; anything else stops with that exit status; EXPORT_STOP stops well. */
 enum { EXPORT_STOP = -1 };
-typedef int (*export_entry)(void *context, firn_slice key, firn_slice value);
+typedef struct export_record {
+    firn_slice key, value;
+    uint64_t expires_at_ms; /* 0: never */
+} export_record;
+typedef int (*export_entry)(void *context, const export_record *record);
 
 /* Every entry that the verb's --from, --to and --prefix admit, in key order, with a progress bar
  * where `shows_progress`. */

@@ -93,25 +93,25 @@ static void export_skip(export_tree *tree, firn_slice key, const char *why) {
     tree->skipped++;
 }
 
-static int export_file(void *context, firn_slice key, firn_slice value) {
+static int export_file(void *context, const export_record *record) {
     export_tree *tree = context;
     char path[PATH_MAX];
-    if (!export_path(key, path)) {
-        export_skip(tree, key, "not a relative path");
+    if (!export_path(record->key, path)) {
+        export_skip(tree, record->key, "not a relative path");
         return CLI_OK;
     }
     int failed = export_make_folders(tree, path);
     if (!failed)
-        failed = export_write_file(tree, path, value);
+        failed = export_write_file(tree, path, record->value);
     /* These are the key's fault: another key is a folder or file of that name, or it is long. */
     if (failed == EEXIST || failed == ENOTDIR || failed == EISDIR || failed == ENAMETOOLONG) {
-        export_skip(tree, key, strerror(failed));
+        export_skip(tree, record->key, strerror(failed));
         return CLI_OK;
     }
     if (failed)
         return cli_os_error(tree->call, path, failed);
     tree->files++;
-    tree->bytes += value.size;
+    tree->bytes += record->value.size;
     return CLI_OK;
 }
 

@@ -24,8 +24,9 @@ typedef struct import_sink {
 
 /* Opens the --ack file and the database. After any answer call import_sink_close. */
 int import_sink_open(import_sink *sink, cli_call *call);
-/* Adds one record; may write a batch. CLI_OK or reports and answers CLI_FAILED. */
-int import_sink_put(import_sink *sink, firn_slice key, firn_slice value);
+/* Adds one record, which expires at `expires_at_ms` (0: never); may write a batch. CLI_OK or
+ * reports and answers CLI_FAILED. */
+int import_sink_put(import_sink *sink, firn_slice key, firn_slice value, uint64_t expires_at_ms);
 /* Writes and acknowledges what is still pending. After a failure: nothing, CLI_FAILED again. */
 int import_sink_flush(import_sink *sink);
 /* Closes everything. Gives `code` back, or CLI_FAILED if closing failed. */

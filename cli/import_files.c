@@ -164,7 +164,7 @@ static int import_tree_store(import_tree *tree, import_sink *sink, int root_fd, 
             continue;
         }
         bytes += content.size;
-        code = import_sink_put(sink, buf_slice(prefix), buf_slice(&content));
+        code = import_sink_put(sink, buf_slice(prefix), buf_slice(&content), 0);
         progress_update(&sink->bar, i + 1, bytes);
     }
     buf_deinit(&content);

@@ -66,20 +66,23 @@ int import_sink_flush(import_sink *sink) {
 }
 
 /* A large value is not copied into the batch: it is written by itself, after what came before. */
-static int import_sink_put_large(import_sink *sink, firn_slice key, firn_slice value) {
+static int import_sink_put_large(import_sink *sink, firn_slice key, firn_slice value,
+                                 uint64_t expires_at_ms) {
+    firn_write_options options = FIRN_WRITE_OPTIONS_INIT;
+    options.expires_at_ms = expires_at_ms;
     int code = import_sink_flush(sink);
     if (code != CLI_OK)
         return code;
-    firn_status put = firn_put(sink->db, NULL, key, value);
+    firn_status put = firn_put(sink->db, &options, key, value);
     if (put != FIRN_OK)
         return import_sink_fail(sink, put);
     return import_sink_acknowledge_more(sink, 1, key.size + value.size);
 }
 
-int import_sink_put(import_sink *sink, firn_slice key, firn_slice value) {
+int import_sink_put(import_sink *sink, firn_slice key, firn_slice value, uint64_t expires_at_ms) {
     if (value.size >= IMPORT_BATCH_BYTES)
-        return import_sink_put_large(sink, key, value);
-    firn_status code = firn_batch_put(sink->batch, key, value);
+        return import_sink_put_large(sink, key, value, expires_at_ms);
+    firn_status code = firn_batch_put_expiring(sink->batch, key, value, expires_at_ms);
     if (code != FIRN_OK)
         return cli_engine_error(sink->call, code);
     sink->batch_value_bytes += key.size + value.size;

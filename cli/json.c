@@ -156,24 +156,37 @@ static bool json_name_is(const buf *name, const char *wanted) {
     return slice_equal(buf_slice(name), slice_from_string(wanted));
 }
 
+/* Digits only: neither sign, fraction nor exponent makes a time. */
+static bool json_take_time(json_cursor *in, uint64_t *out) {
+    size_t size = 0;
+    json_skip_blanks(in);
+    while (size < in->rest.size && in->rest.data[size] >= '0' && in->rest.data[size] <= '9')
+        size++;
+    if (!record_parse_time(slice_of(in->rest.data, size), out))
+        return json_fail(in, "expires_at_ms is not a number of milliseconds since 1970");
+    in->rest = slice_skip(in->rest, size);
+    return true;
+}
+
 /* The members of a record while they are collected. */
 typedef struct json_members {
-    buf *key, *value;
-    bool has_key, has_value;
+    cli_record *record;
+    bool has_key, has_value, has_expiry;
 } json_members;
 
-/* Which buffer member `name` fills; false if it is none of ours or a repetition. */
+/* Which buffer member `name` fills, NULL for the expiry; false if it is none of ours or a
+ * repetition. */
 static bool json_member_target(json_cursor *in, const buf *name, json_members *members,
                                buf **target) {
     bool is_key = json_name_is(name, "key") || json_name_is(name, "key_b64");
     bool is_value = json_name_is(name, "value") || json_name_is(name, "value_b64");
-    if (!is_key && !is_value)
-        return json_fail(in, "a member is none of key, key_b64, value, value_b64");
-    bool *seen = is_key ? &members->has_key : &members->has_value;
+    if (!is_key && !is_value && !json_name_is(name, "expires_at_ms"))
+        return json_fail(in, "a member is none of key, key_b64, value, value_b64, expires_at_ms");
+    bool *seen = is_key ? &members->has_key : is_value ? &members->has_value : &members->has_expiry;
     if (*seen)
-        return json_fail(in, is_key ? "two keys" : "two values");
+        return json_fail(in, is_key ? "two keys" : is_value ? "two values" : "two times of expiry");
     *seen = true;
-    *target = is_key ? members->key : members->value;
+    *target = is_key ? &members->record->key : is_value ? &members->record->value : NULL;
     return true;
 }
 
@@ -184,6 +197,8 @@ static bool json_take_member(json_cursor *in, json_members *members, buf *scratc
     bool is_base64 = json_name_is(scratch, "key_b64") || json_name_is(scratch, "value_b64");
     if (!json_take(in, ':'))
         return json_fail(in, "a colon is expected after a name");
+    if (!target)
+        return json_take_time(in, &members->record->expires_at_ms);
     if (!is_base64)
         return json_take_string(in, target);
     if (!json_take_string(in, scratch))
@@ -209,13 +224,14 @@ static bool json_take_record(json_cursor *in, json_members *members, buf *scratc
     return true;
 }
 
-bool json_record_parse(slice line, buf *key, buf *value, const char **problem) {
+bool json_record_parse(slice line, cli_record *record, const char **problem) {
     json_cursor in = {.rest = line};
-    json_members members = {.key = key, .value = value};
+    json_members members = {.record = record};
     buf scratch = {0};
+    record->expires_at_ms = 0;
     bool fine = json_take_record(&in, &members, &scratch);
     if (fine && scratch.out_of_memory)
-        value->out_of_memory = true;
+        record->value.out_of_memory = true;
     buf_deinit(&scratch);
     *problem = in.problem;
     return fine;

@@ -163,6 +163,8 @@ static const cli_verb verbs_table[] = {
      .help =
          "tsv    key, tab, value on a line, with \\\\ \\t \\n \\r \\0 \\xHH as escapes\n"
          "jsonl  {\"key\":\"..\",\"value\":\"..\"} on a line, or key_b64 and value_b64\n"
+         "A value that expires has the time behind it, in milliseconds since 1970: behind\n"
+         "another tab, or as \"expires_at_ms\":1700000000000.\n"
          "A malformed line stops the import; the lines before it are imported.\n\n"
          "--files takes every regular file below DIR, in the order of the keys: the key is P\n"
          "(--prefix) and the path below DIR, the value is the content. Symbolic links are not\n"
@@ -177,10 +179,10 @@ static const cli_verb verbs_table[] = {
     {.name = "export",
      .summary = "write all records, or files, so that import takes them back",
      .usage = "DB [OPTIONS]",
-     .help = "Records go to standard output, as of one moment. When a value expires is not among\n"
-             "them: imported again it stays for good. --files DIR is the way back from\n"
-             "import --files; DIR must be new or empty. A key that is no plain relative path is\n"
-             "reported and left out, and the exit status is 3.",
+     .help = "Records go to standard output, as of one moment, with the time at which a value\n"
+             "expires. --files DIR is the way back from import --files, and leaves that time out;\n"
+             "DIR must be new or empty. A key that is no plain relative path is reported and left\n"
+             "out, and the exit status is 3.",
      .options = export_options,
      .positional_min = 1,
      .positional_max = 1,
@@ -222,6 +224,34 @@ static const cli_verb verbs_table[] = {
      .engine_options = true,
      .in_shell = true,
      .run = verb_compact},
+    {.name = "pause",
+     .summary = "in the shell: start no more compactions by itself",
+     .usage = "DB",
+     .help = "Those that run go on to their end, flushes and compact work as ever. For a while of\n"
+             "much writing, or of much reading; resume ends it.",
+     .positional_min = 1,
+     .positional_max = 1,
+     .engine_options = true,
+     .in_shell = true,
+     .run = verb_pause},
+    {.name = "resume",
+     .summary = "in the shell: compactions start by themselves again",
+     .usage = "DB",
+     .help = "Once for each pause.",
+     .positional_min = 1,
+     .positional_max = 1,
+     .engine_options = true,
+     .in_shell = true,
+     .run = verb_resume},
+    {.name = "wait",
+     .summary = "in the shell: wait until no flush or compaction runs or is due",
+     .usage = "DB",
+     .help = "stats shows what runs, how far it is and how long it will take.",
+     .positional_min = 1,
+     .positional_max = 1,
+     .engine_options = true,
+     .in_shell = true,
+     .run = verb_wait},
     {.name = "verify",
      .summary = "read and check every byte of every file",
      .usage = "DB",
@@ -237,7 +267,8 @@ static const cli_verb verbs_table[] = {
      .usage = "DB [OPTIONS]",
      .help = "Keeps what is undamaged, and says what is lost: files, offsets, key ranges.\n"
              "Originals that were damaged are copied to DB/lost/repair-N first. Nobody may have\n"
-             "the database open. Look at --plan before.",
+             "the database open. Look at --plan before: its exit status is 4 where there is\n"
+             "something to repair.",
      .options = repair_options,
      .positional_min = 1,
      .positional_max = 1,

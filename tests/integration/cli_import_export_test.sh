@@ -77,6 +77,15 @@ bad_line() { # FORMAT TEXT WANTED-MESSAGE
 bad_line tsv 'no tab here' 'no tab'
 bad_line tsv '' 'no tab'
 bad_line tsv 'a\tb\tc' 'second tab'
+bad_line tsv 'a\tb\t' 'second tab'
+bad_line tsv 'a\tb\t1 ' 'second tab'
+bad_line tsv 'a\tb\t-1' 'second tab'
+bad_line tsv 'a\tb\t18446744073709551616' 'second tab'
+bad_line tsv 'a\tb\t1\t2' 'second tab'
+bad_line jsonl '{"key":"a","value":"b","expires_at_ms":"1"}' 'milliseconds'
+bad_line jsonl '{"key":"a","value":"b","expires_at_ms":1.5}' 'comma or the end'
+bad_line jsonl '{"key":"a","value":"b","expires_at_ms":18446744073709551616}' 'milliseconds'
+bad_line jsonl '{"key":"a","value":"b","expires_at_ms":1,"expires_at_ms":1}' 'two times'
 bad_line tsv 'a\t\\q' 'backslash'
 bad_line tsv 'a\t\\x1' 'backslash'
 bad_line tsv 'a\t\\' 'backslash'
@@ -105,6 +114,28 @@ printf '{ "value" : "\\u00e9\\ud83d\\ude00\\n\\/" , "key_b64" : "AP8=" }\r\n' >g
 expect 0 firn import -q good --format jsonl good.jsonl
 expect 0 firn scan good --format hex
 expect_out '00ff\tc3a9f09f98800a2f\n'
+
+# --- when values expire ---
+expect 0 firn put aging 'for a day' v --ttl 1d
+expect 0 firn put aging 'for good' w
+head -c 1500000 /dev/urandom | firn put aging large - --ttl 2d || fail 'a large value that expires'
+printf 'long gone\tx\t1000\n' | firn import -q aging || fail 'import of what has expired'
+firn export aging >aging.tsv
+firn export aging --format jsonl >aging.jsonl
+[ "$(wc -l <aging.tsv)" -eq 3 ] || fail 'what has expired is not exported'
+[ "$(grep -c '	[0-9]*$' aging.tsv)" -eq 2 ] || fail 'two lines with a time'
+[ "$(grep -c '"expires_at_ms":[0-9]*}$' aging.jsonl)" -eq 2 ] || fail 'two objects with a time'
+firn import -q aged.1 aging.tsv || fail 'import with times'
+firn import -q aged.2 --format jsonl aging.jsonl || fail 'import of jsonl with times'
+for db in aged.1 aged.2; do
+  firn export "$db" >aged.tsv
+  same aging.tsv aged.tsv "times of expiry in $db"
+done
+firn get aging 'for a day' --with-expiry >times.1
+firn get aged.2 'for a day' --with-expiry >times.2
+same times.1 times.2 'a time to the millisecond'
+echo '{"key":"k","expires_at_ms": 1000 ,"value":"v"}' | firn import -q aged.2 --format jsonl || fail 'members in any order'
+expect 1 firn get aged.2 k
 
 # --- long lines: one value of 3 MiB, every byte escaped ---
 head -c 3145728 /dev/urandom >large

@@ -42,6 +42,33 @@ same kept out 'what was not deleted is there'
 expect 0 firn compact db --from 00000100 --to 00000200
 expect 0 firn verify db
 
+# A session sees the work that goes on beside it, and may put it off.
+awk 'BEGIN { for (i = 0; i < 30000; i++) printf "%08d\t%0100d\n", (i * 7919) % 30000, i }' |
+  firn import -q -o memtable_bytes=256K -o l0_compaction_trigger=500 -o l0_slowdown_trigger=900 busy
+mkfifo busy.in
+firn shell -o background_rate_bytes=1M -o l0_compaction_trigger=2 --keep-going busy <busy.in >busy.out 2>busy.err &
+cli_background+=($!)
+exec 7>busy.in
+shows_a_job() { echo 'stats' >&7; grep -q 'compaction *L0 to L[0-9]  .* of .*B, for' busy.out; }
+wait_for 60 shows_a_job
+shows_a_job_as_json() { echo 'stats --json' >&7; grep '^{' busy.out | grep -q '"jobs":\[{"name":"compaction","from_level":0'; }
+wait_for 60 shows_a_job_as_json
+printf 'pause\nput k v\nget k\nresume\nwait\nstats --json\nresume\n' >&7
+exec 7>&-
+code=0
+wait "${cli_background[0]}" || code=$?
+cli_background=()
+[ "$code" -eq 3 ] || fail "what is not paused cannot be resumed, but the shell ends with $code"
+grep -q 'resume: INVALID_ARGUMENT' busy.err || fail "resume says: $(cat busy.err)"
+python3 - <<'P' || fail 'nothing is due after wait'
+import json
+stats = json.loads([line for line in open("busy.out") if line.startswith("{")][-1])
+assert stats["jobs"] == [] and stats["levels"][0]["files"] < 2, stats
+assert stats["snapshot_list"] == [], stats
+P
+expect 2 firn pause busy
+expect_err 'only in firn shell'
+
 # What is only in the log is checked too, and said to be; explain knows the size of large values.
 head -c 2000000 /dev/zero >zeros
 expect 0 firn put logged large --file zeros
@@ -79,7 +106,7 @@ expect 3 firn inspect "$table"
 expect 3 firn export broken
 expect_err 'CORRUPTION'
 cp -r broken planned
-expect 0 firn repair broken --plan
+expect 4 firn repair broken --plan
 grep -q "^problem.*${table#broken/}" out || fail 'a plan names the damaged file'
 grep -q '^loss.*lost are keys from' out || fail 'a plan says which keys are lost'
 diff -r -x LOCK broken planned || fail 'a plan changes nothing'
