@@ -17,6 +17,7 @@ typedef struct repair_salvage {
     repair *r;
     const char *path;
     table_output *output; /* NULL: only looking */
+    key_order order;
     buf smallest, largest;
     seqno min_sequence, max_sequence;
 } repair_salvage;
@@ -85,22 +86,62 @@ out:
     return st;
 }
 
-static status repair_on_entry(void *context, table *origin, internal_key key, slice value) {
-    repair_salvage *s = context;
-    seqno sequence = internal_key_sequence(key);
-    if (s->output)
-        return repair_write_entry(s, origin, key, value);
-    if (s->smallest.size == 0) {
-        buf_append_slice(&s->smallest, key.s);
+static void repair_note_sequence(repair_salvage *s, seqno sequence) {
+    if (s->smallest.size == 0) /* the first */
         s->min_sequence = s->max_sequence = sequence;
-    }
-    buf_clear(&s->largest);
-    buf_append_slice(&s->largest, key.s);
     if (sequence < s->min_sequence)
         s->min_sequence = sequence;
     if (sequence > s->max_sequence)
         s->max_sequence = sequence;
+}
+
+static status repair_on_entry(void *context, table *origin, internal_key key, slice value) {
+    repair_salvage *s = context;
+    if (s->output)
+        return repair_write_entry(s, origin, key, value);
+    repair_note_sequence(s, internal_key_sequence(key));
+    if (s->smallest.size == 0)
+        buf_append_slice(&s->smallest, key.s);
+    buf_clear(&s->largest);
+    buf_append_slice(&s->largest, key.s);
     return status_first(buf_status(&s->smallest), buf_status(&s->largest));
+}
+
+/* Bounds as a table's builder makes them: the end is exclusive, and sorts before every version of
+ * its key. */
+static status repair_bound_range(repair_salvage *s, internal_key begin, user_key end) {
+    internal_key largest = {buf_slice(&s->largest)};
+    if (s->largest.size == 0 ||
+        key_order_compare_user(s->order, internal_key_user(largest), end) < 0) {
+        buf_clear(&s->largest);
+        internal_key_append(&s->largest, end, SEQNO_MAX, OP_SEEK);
+    }
+    internal_key smallest = {buf_slice(&s->smallest)};
+    if (s->smallest.size == 0 || key_order_compare(s->order, begin, smallest) < 0) {
+        buf_clear(&s->smallest);
+        buf_append_slice(&s->smallest, begin.s);
+    }
+    return status_first(buf_status(&s->smallest), buf_status(&s->largest));
+}
+
+static status repair_on_range(void *context, const range_tombstone *range) {
+    status st = STATUS_OK;
+    repair_salvage *s = context;
+    table_builder *builder;
+    buf key = {0};
+    internal_key_append(&key, range->begin, range->sequence, OP_RANGE_DELETE);
+    TRY(buf_status(&key));
+    internal_key begin = {buf_slice(&key)};
+    if (s->output) {
+        TRY(table_output_builder(s->output, &builder));
+        TRY(table_builder_add_range_tombstone(builder, begin, range->end));
+    } else {
+        repair_note_sequence(s, range->sequence);
+        TRY(repair_bound_range(s, begin, range->end));
+    }
+out:
+    buf_deinit(&key);
+    return st;
 }
 
 static status repair_salvage_table(repair_salvage *s, const repair_table *t, key_order order,
@@ -110,6 +151,7 @@ static status repair_salvage_table(repair_salvage *s, const repair_table *t, key
                                .order = order,
                                .identity = t->meta ? t->meta->where.identity : NULL,
                                .on_entry = repair_on_entry,
+                               .on_range = repair_on_range,
                                .on_hole = repair_on_hole,
                                .context = s};
     return table_salvage_run(&args, found);
@@ -138,6 +180,7 @@ static status repair_describe_salvaged(repair *r, repair_table *t, const repair_
     fields.where.file_bytes = found->properties.file_bytes;
     memcpy(fields.where.identity, found->properties.identity, sizeof fields.where.identity);
     fields.entries = found->entries;
+    fields.range_tombstones = found->range_tombstones;
     fields.smallest.s = buf_slice(&s->smallest);
     fields.largest.s = buf_slice(&s->largest);
     if (!t->meta) {
@@ -157,6 +200,26 @@ static status repair_describe_salvaged(repair *r, repair_table *t, const repair_
     return STATUS_OK;
 }
 
+/* Range deletes that cannot be read: what they hid may show again. */
+static status repair_tell_ranges(repair *r, const repair_table *t, const char *path,
+                                 const table_salvage *found) {
+    char range[512];
+    uint64_t said = t->meta ? t->meta->range_tombstones : found->properties.range_tombstones;
+    repair_message m = REPAIR_MESSAGE(FIRN_REPAIR_LOSS, path);
+    if (found->range_tombstones >= said)
+        return STATUS_OK;
+    if (t->meta) {
+        m.from = internal_key_user(t->meta->smallest).s;
+        m.to = internal_key_user(t->meta->largest).s;
+    }
+    repair_print_range(range, sizeof range, m.from, m.to);
+    return repair_tell(r, &m,
+                       "%s: %llu of its %llu range deletes cannot be read: what they deleted may "
+                       "show again, keys %s",
+                       path, (unsigned long long)(said - found->range_tombstones),
+                       (unsigned long long)said, range);
+}
+
 static status repair_look_at_damaged(repair *r, repair_table *t, repair_salvage *s) {
     status st = STATUS_OK;
     table_salvage found;
@@ -164,6 +227,7 @@ static status repair_look_at_damaged(repair *r, repair_table *t, repair_salvage 
     key_order order = r->config->order;
     if (t->meta && repair_find_keyspace(r, t->meta->keyspace))
         order = repair_find_keyspace(r, t->meta->keyspace)->order;
+    s->order = order;
     st = repair_salvage_table(s, t, order, &found);
     if (repair_is_damage(st)) {
         st = repair_tell_lost(r, t, s->path, "nothing of it can be read");
@@ -176,11 +240,12 @@ static status repair_look_at_damaged(repair *r, repair_table *t, repair_salvage 
     }
     if (said == FIRN_NONE)
         said = found.properties.entries;
-    if (found.entries == 0) {
+    if (found.entries == 0 && found.range_tombstones == 0) {
         st = repair_tell_lost(r, t, s->path, "none of its entries can be read");
         goto out;
     }
     t->fate = REPAIR_SALVAGE;
+    TRY(repair_tell_ranges(r, t, s->path, &found));
     TRY(repair_describe_salvaged(r, t, s, &found));
     repair_message m = REPAIR_MESSAGE(FIRN_REPAIR_ACTION, s->path);
     m.entries = found.entries;

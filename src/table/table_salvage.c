@@ -25,6 +25,8 @@ typedef struct salvager {
     block_run run;
     buf last_key;   /* handed out; empty at first */
     uint8_t *chunk; /* to check large values */
+    table_block *range_block;
+    range_list ranges; /* in it */
 
     /* A hole that waits for the key behind it. */
     bool has_hole;
@@ -120,6 +122,46 @@ static bool salvage_is_in_order(const salvager *s) {
         last = key;
     }
     return s->run.count > 0;
+}
+
+/* Takes the block as that of the range deletes, of which there is one. CORRUPTION: it is none, and
+ * stays the caller's. */
+static status salvage_take_ranges(salvager *s, table_block *b, block_place at) {
+    range_list found = {0};
+    status st = range_block_decode(&b->view, at, s->t.order, &found);
+    if (status_is_ok(st) && found.count == 0)
+        st = error_corruption_at(at.path, at.offset, "no range deletes");
+    if (!status_is_ok(st) || s->range_block) {
+        range_list_deinit(&found);
+        if (status_is_ok(st))
+            block_free(b);
+        return st;
+    }
+    s->range_block = b;
+    s->ranges = found;
+    return STATUS_OK;
+}
+
+static status salvage_load_ranges(salvager *s) {
+    table_block *b = NULL;
+    block_handle handle = s->t.meta.range_tombstones;
+    if (handle.bytes == 0)
+        return STATUS_OK;
+    status st = block_load(&s->t.source, handle, &b);
+    if (status_is_ok(st))
+        st = salvage_take_ranges(s, b, table_place(&s->t, handle.offset));
+    if (!status_is_ok(st))
+        block_free(b);
+    return st;
+}
+
+static status salvage_tell_ranges(salvager *s) {
+    status st = STATUS_OK;
+    for (uint32_t i = 0; i < s->ranges.count; i++)
+        TRY(s->args->on_range(s->args->context, &s->ranges.items[i]));
+    s->out->range_tombstones = s->ranges.count;
+out:
+    return st;
 }
 
 /* Hands out a data block. CORRUPTION: it is none. */
@@ -290,6 +332,10 @@ static status salvage_found(salvager *s, salvage_search *search, block_handle ha
         st = error_corruption_at(at.path, at.offset, "malformed block");
         goto out;
     }
+    if (status_is_ok(salvage_take_ranges(s, b, at))) {
+        b = NULL;
+        goto out;
+    }
     *ended = salvage_is_meta(s, search, b, at);
     if (!*ended) {
         st = salvage_block(s, b, at);
@@ -445,14 +491,11 @@ static status salvage_read_around(salvager *s, bool *usable) {
     if (!s->has_footer)
         return STATUS_OK;
     st = table_read_meta(&s->t.source, s->t.footer.meta_index, &s->t.meta);
-    if (status_is_ok(st) && s->t.meta.range_tombstones.bytes) {
-        st = error_status(FIRN_NOT_SUPPORTED,
-                          "%s: the table holds range tombstones, which repair does not read",
-                          s->args->path);
-        goto out;
+    if (status_is_ok(st)) {
+        st = salvage_load_ranges(s);
+        if (status_is_ok(st) || salvage_is_damage(st))
+            st = salvage_read_properties(s);
     }
-    if (status_is_ok(st))
-        st = salvage_read_properties(s);
     if (!status_is_ok(st) && !salvage_is_damage(st))
         goto out;
     st = salvage_read_index(s);
@@ -477,10 +520,13 @@ FIRN_INTERNAL status table_salvage_run(const table_salvage_args *args, table_sal
         TRY(salvage_load_file(&s, &bytes));
         TRY(salvage_by_search(&s, slice_of(bytes, s.t.source.end)));
     }
+    TRY(salvage_tell_ranges(&s));
 out:
     table_index_deinit(&s.t.index);
     table_index_deinit(&s.t.top);
     (void)vfs_close(s.t.file); /* only read */
+    range_list_deinit(&s.ranges);
+    block_free(s.range_block);
     block_run_deinit(&s.run);
     buf_deinit(&s.last_key);
     buf_deinit(&s.hole_after);

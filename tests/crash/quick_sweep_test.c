@@ -15,28 +15,9 @@ static uint64_t quick_sweep_seed(void) {
 
 /* --- everything a small database does --- */
 
-static void quick_sweep_put(sweep *s, uint32_t keyspace, uint32_t key) {
-    shadow_value value = {.seed = rng_next(&s->random),
-                          .bytes = rng_below(&s->random, 12) ? rng_below(&s->random, 250) : 2500};
-    if (rng_below(&s->random, 4) == 0) /* few of them have expired before they are written */
-        value.expiry_ms = shadow_now_ms() + rng_below(&s->random, 80);
-    shadow_put_value(&s->shadow, keyspace, key, value);
-}
-
-/* Every third key is one that is put once and removed by single-deletes, mostly. */
 static void quick_sweep_add_operation(sweep *s, uint32_t keyspace) {
-    uint32_t key = (uint32_t)rng_below(&s->random, SHADOW_KEY_LAST + 1);
-    uint64_t what = rng_below(&s->random, 100);
-    bool is_once = key % 3 == 0;
-    if (what < 2)
-        shadow_delete_range(&s->shadow, keyspace, key,
-                            (uint32_t)rng_below(&s->random, SHADOW_KEY_LAST + 1));
-    else if (is_once && what < 80 && shadow_may_single_delete(&s->shadow, keyspace, key))
-        shadow_single_delete(&s->shadow, keyspace, key);
-    else if (!is_once && what < 35)
-        shadow_delete(&s->shadow, keyspace, key);
-    else
-        quick_sweep_put(s, keyspace, key);
+    const shadow_mix mix = {.random = &s->random, .puts_percent = 60, .bytes_most = 250};
+    shadow_draw(&s->shadow, keyspace, &mix);
 }
 
 static void quick_sweep_write(sweep *s) {

@@ -37,11 +37,8 @@ void fault_fixture_close(fault_fixture *f) {
 void fault_fixture_compose(fault_fixture *f, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
         uint32_t keyspace = (uint32_t)rng_below(&f->random, f->shadow.certain_ids);
-        uint32_t key = (uint32_t)rng_below(&f->random, SHADOW_KEY_LAST + 1);
-        if (rng_below(&f->random, 4) == 0)
-            shadow_delete(&f->shadow, keyspace, key);
-        else
-            shadow_put(&f->shadow, keyspace, key, rng_next(&f->random), rng_below(&f->random, 300));
+        const shadow_mix mix = {.random = &f->random, .puts_percent = 70, .bytes_most = 260};
+        shadow_draw(&f->shadow, keyspace, &mix);
     }
 }
 

@@ -221,6 +221,25 @@ void shadow_delete_range(shadow *s, uint32_t keyspace, uint32_t begin, uint32_t 
     }
 }
 
+void shadow_draw(shadow *s, uint32_t keyspace, const shadow_mix *mix) {
+    rng *r = mix->random;
+    uint32_t key = (uint32_t)rng_below(r, SHADOW_KEY_LAST + 1);
+    bool is_put = rng_below(r, 100) < mix->puts_percent, is_once = key % 3 == 0;
+    if (!is_put && rng_below(r, 16) == 0) {
+        shadow_delete_range(s, keyspace, key, (uint32_t)rng_below(r, SHADOW_KEY_LAST + 1));
+    } else if (!is_put && is_once && shadow_may_single_delete(s, keyspace, key)) {
+        shadow_single_delete(s, keyspace, key);
+    } else if (!is_put && !is_once) {
+        shadow_delete(s, keyspace, key);
+    } else {
+        size_t bytes = rng_below(r, 12) ? mix->bytes_most : 10 * mix->bytes_most;
+        shadow_value value = {.seed = rng_next(r), .bytes = rng_below(r, bytes)};
+        if (rng_below(r, 4) == 0)
+            value.expiry_ms = shadow_now_ms() + rng_below(r, 80);
+        shadow_put_value(s, keyspace, key, value);
+    }
+}
+
 batch_view shadow_commit(shadow *s) {
     shadow_begin(s);
     s->is_committed = true;

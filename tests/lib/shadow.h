@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "util/rng.h"
 
 enum {
     SHADOW_KEYSPACES = 3,
@@ -85,6 +86,15 @@ bool shadow_may_single_delete(const shadow *s, uint32_t keyspace, uint32_t key);
 void shadow_single_delete(shadow *s, uint32_t keyspace, uint32_t key);
 /* Of all keys from the name of `begin` on, up to and without that of `end`. */
 void shadow_delete_range(shadow *s, uint32_t keyspace, uint32_t begin, uint32_t end);
+/* One operation of any kind. Every third key is put once and removed by single-deletes, mostly; a
+ * quarter of the values expires within 80 ms, a few have when they are written. */
+typedef struct shadow_mix {
+    rng *random;
+    uint32_t
+        puts_percent;  /* the rest are deletes of all kinds, where keys have something to delete */
+    size_t bytes_most; /* of a value; now and then ten times that */
+} shadow_mix;
+void shadow_draw(shadow *s, uint32_t keyspace, const shadow_mix *mix);
 /* Counts the write as done: call it before db_write, so that a crash in the middle knows it. The
  * view is valid until the next shadow_put or shadow_delete. */
 batch_view shadow_commit(shadow *s);

@@ -24,6 +24,7 @@ typedef struct fixture {
     uint32_t count, capacity;
     table_builder_args args; /* as the last build used them */
     table_properties built;  /* what the builder said */
+    uint32_t ranges;         /* range deletes to build, each from one of the keys to the last */
     bool is_mapped;          /* tables are opened so */
     bool joins_index;        /* a partitioned index is held whole though there is a cache */
 } fixture;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "table/footer.h"
+#include "table/table_internal.h"
 #include "table_fixture.h"
 
 /* What a salvage handed out, against the array. */
@@ -10,7 +11,7 @@ typedef struct salvage_test {
     fixture f;
     uint32_t at;      /* of the array */
     uint32_t skipped; /* entries that were not handed out */
-    uint64_t holes;
+    uint64_t holes, ranges;
 } salvage_test;
 
 static status salvage_test_entry(void *context, table *origin, internal_key key, slice value) {
@@ -25,6 +26,13 @@ static status salvage_test_entry(void *context, table *origin, internal_key key,
     if (internal_key_kind(key) != OP_PUT_LARGE)
         assert_true(slice_equal(value, slice_of(e->value, e->value_bytes)));
     t->at++;
+    return STATUS_OK;
+}
+
+static status salvage_test_range(void *context, const range_tombstone *range) {
+    salvage_test *t = context;
+    assert_true(slice_compare(range->begin.s, range->end.s) < 0);
+    t->ranges++;
     return STATUS_OK;
 }
 
@@ -61,10 +69,11 @@ static status salvage_test_run(salvage_test *t, const uint8_t *identity, table_s
                                .order = t->f.args.order,
                                .identity = identity,
                                .on_entry = salvage_test_entry,
+                               .on_range = salvage_test_range,
                                .on_hole = salvage_test_hole,
                                .context = t};
     t->at = t->skipped = 0;
-    t->holes = 0;
+    t->holes = t->ranges = 0;
     status st = table_salvage_run(&args, out);
     t->skipped += t->f.count - t->at;
     return st;
@@ -160,6 +169,33 @@ TEST(table_salvage, without_a_footer_the_identity_finds_the_blocks) {
     fixture_deinit(&t.f);
 }
 
+/* With an index, without, and without a footer; and when it is their own block that is damaged. */
+TEST(table_salvage, range_deletes_come_where_their_block_is_whole) {
+    enum { RANGES = 5 };
+    for (int damage = 0; damage < 4; damage++) {
+        salvage_test t;
+        table_salvage out;
+        table *opened;
+        salvage_test_init(&t, CODEC_NONE, 1);
+        t.f.ranges = RANGES;
+        table_builder_args args = t.f.args;
+        fixture_build(&t.f, &args);
+        table_footer footer = salvage_test_footer(&t);
+        opened = fixture_open(&t.f, NULL);
+        uint64_t ranges = opened->meta.range_tombstones.offset, bytes;
+        table_unref(opened);
+        (void)fixture_bytes(&t.f, &bytes);
+        const uint64_t offsets[] = {5, footer.index.offset + 3, bytes - 1, ranges + 2};
+        salvage_test_flip(&t, offsets[damage]);
+        ASSERT_OK(salvage_test_run(&t, footer.identity, &out));
+        assert_int_equal(t.ranges, damage == 3 ? 0 : RANGES);
+        assert_int_equal(out.range_tombstones, t.ranges);
+        assert_int_equal(out.properties.range_tombstones, RANGES);
+        assert_true(damage == 0 ? t.skipped > 0 : t.skipped == 0);
+        fixture_deinit(&t.f);
+    }
+}
+
 TEST(table_salvage, a_damaged_format_number_is_no_newer_format) {
     salvage_test t;
     table_salvage out;
@@ -224,6 +260,7 @@ TEST_MAIN(RUN(table_salvage, a_whole_table_comes_whole),
           RUN(table_salvage, without_an_index_every_block_is_found),
           RUN(table_salvage, a_partitioned_index_leads_to_all_data_and_so_does_a_damaged_one),
           RUN(table_salvage, without_a_footer_the_identity_finds_the_blocks),
+          RUN(table_salvage, range_deletes_come_where_their_block_is_whole),
           RUN(table_salvage, a_damaged_format_number_is_no_newer_format),
           RUN(table_salvage, behind_damage_without_an_index_plain_blocks_are_found_again),
           RUN(table_salvage, another_table_is_refused),
