@@ -37,6 +37,7 @@ FIRN_INTERNAL void db_discard(firn_db *db) {
     mutex_deinit(&db->background.guard);
     rate_limiter_deinit(&db->limiter);
     mutex_deinit(&db->refresh_guard);
+    commit_order_deinit(&db->commit.order);
     mutex_deinit(&db->refreshing);
     memory_free(db->directory);
     memory_free(db);

@@ -1,13 +1,13 @@
 /* A writer that finds nobody committing commits for itself; those that come meanwhile are committed
- * in groups by whoever leads (db/commit_queue.h): one append run of the log, at most one sync, then
- * the memtables, then one store that makes the group visible. */
+ * in groups by whoever leads (db/commit_queue.h, db/commit_group.h). Where writers get into each
+ * other's way, leaders give up the lead as soon as their groups have their places in the log. */
+#include "db/commit_group.h"
 #include "db/commit_internal.h"
 #include "platform/error_detail.h"
 #include "platform/park.h"
 
 #include "base/poison.h"
 
-#define COMMIT_GROUP_MAX   64
 #define COMMIT_GROUP_BYTES (1u << 20)
 /* After its own group a leader finishes up to so many small groups of others before it hands over:
  * that is cheaper for all than waking somebody to do it. */
@@ -16,18 +16,8 @@
 /* A group that syncs waits for others to join for at most this part of a sync's duration. */
 #define COMMIT_WINDOW_PART   4
 #define COMMIT_WINDOW_NS_MAX 1000000u
-
-typedef enum commit_work { COMMIT_BATCH, COMMIT_SEAL } commit_work;
-
-typedef struct commit_request {
-    commit_waiter waiter; /* first: requests in line are found by it */
-    const batch_view *batch;
-    commit_work work;
-    bool sync;
-    bool synced;                         /* its group waited for a sync */
-    status result;                       /* set by the leader before the waiter is told */
-    char detail[ERROR_DETAIL_BYTES / 4]; /* the leader's words about `result` */
-} commit_request;
+/* After two writers have met, so many commits go abreast. */
+#define COMMIT_ABREAST_ROUNDS 256u
 
 /* --- when no write is possible any more --- */
 
@@ -56,18 +46,6 @@ FIRN_INTERNAL status commit_check_writable(firn_db *db) {
 
 /* --- the leader: one group --- */
 
-typedef struct commit_group {
-    uint32_t count;
-    bool sync;
-    seqno first, last;
-    uint64_t user_bytes;
-    const batch_view *batches; /* the leader's own, or `gathered` */
-    /* The first `count` of each mean something. */
-    commit_request *members[COMMIT_GROUP_MAX];
-    slice ops[COMMIT_GROUP_MAX];
-    batch_view gathered[COMMIT_GROUP_MAX];
-} commit_group;
-
 static commit_request *commit_request_of(commit_waiter *w) {
     return (commit_request *)w;
 }
@@ -75,8 +53,8 @@ static commit_request *commit_request_of(commit_waiter *w) {
 static void commit_group_start(firn_db *db, commit_request *leader, commit_group *g) {
     g->count = 1;
     g->sync = leader->sync;
-    g->first = db->commit.last_sequence + 1;
-    g->last = g->first + leader->batch->count - 1;
+    g->flight.first = db->commit.last_sequence + 1;
+    g->flight.last = g->flight.first + leader->batch->count - 1;
     g->user_bytes = leader->batch->user_bytes;
     g->members[0] = leader;
     g->batches = leader->batch;
@@ -105,107 +83,9 @@ static void commit_group_fill(firn_db *db, commit_group *g) {
             break;
         g->members[g->count] = r;
         g->gathered[g->count++] = *r->batch;
-        g->last += r->batch->count;
+        g->flight.last += r->batch->count;
         g->user_bytes += r->batch->user_bytes;
     }
-}
-
-static status commit_insert_op(firn_db *db, const batch_op *op, seqno sequence, uint64_t position) {
-    memtable *target = commit_find_target(db, op->keyspace);
-    if (UNLIKELY(!target))
-        return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", db->directory,
-                            op->keyspace);
-    if (UNLIKELY(memtable_entries(target) == 0))
-        version_set_note_first_write(db->versions, op->keyspace, position,
-                                     time_monotonic_ns(db->config.clock));
-    return memtable_add(target, sequence, op->kind, op->key, op->value);
-}
-
-static status commit_insert(firn_db *db, const commit_group *g, uint64_t position) {
-    status st = STATUS_OK;
-    seqno sequence = g->first;
-    for (uint32_t i = 0; i < g->count; i++) {
-        slice ops = g->ops[i];
-        if (g->batches[i].only) {
-            TRY(commit_insert_op(db, g->batches[i].only, sequence++, position));
-            continue;
-        }
-        while (ops.size) {
-            batch_op op;
-            CHECK(batch_op_decode(&ops, &op)); /* our own bytes */
-            TRY(commit_insert_op(db, &op, sequence++, position));
-        }
-    }
-    CHECK(sequence == g->last + 1);
-out:
-    return st;
-}
-
-static bool commit_wants_sync(firn_db *db, const commit_group *g) {
-    commit_state *c = &db->commit;
-    if (g->sync)
-        return true;
-    c->unsynced_commits += g->count;
-    switch (db->config.durability) {
-    case FIRN_SYNC_EVERY_BYTES:
-        return wal_writer_end(db->log) - wal_writer_synced(db->log) >= db->config.sync_bytes;
-    case FIRN_SYNC_EVERY_COMMITS:
-        return c->unsynced_commits >= db->config.sync_commits;
-    default:
-        return false;
-    }
-}
-
-static status commit_sync_group(firn_db *db, commit_group *g) {
-    commit_state *c = &db->commit;
-    uint64_t started = time_monotonic_ns(db->config.clock);
-    for (uint32_t i = 0; i < g->count; i++)
-        g->members[i]->synced = true;
-    /* relaxed: tells those who queue what they wait for; no partner. */
-    atomic_u32_store(&c->syncing, 1, memory_order_relaxed);
-    status st = wal_writer_sync(db->log);
-    atomic_u32_store(&c->syncing, 0, memory_order_relaxed); /* as above */
-    uint64_t ns = time_monotonic_ns(db->config.clock) - started;
-    c->sync_ns = c->sync_ns ? (7 * c->sync_ns + ns) / 8 : ns;
-    if (!status_is_ok(st))
-        return commit_poison(db, st, "the database takes no more writes until it is opened again");
-    c->unsynced_commits = 0;
-    return STATUS_OK;
-}
-
-/* relaxed: counts that only the leader stores; readers want some recent value. */
-static void commit_count(atomic_u64 *count, uint64_t amount) {
-    atomic_u64_store(count, atomic_u64_load(count, memory_order_relaxed) + amount,
-                     memory_order_relaxed);
-}
-
-/* Log, sync, memtables, visible: in this order, so that nothing is seen that could still be lost
- * where a sync was asked for, and nothing is in a memtable that is not in the log. A later commit
- * that does not sync waits for the lead, hence for the sync in front of it. */
-static status commit_run_group(firn_db *db, commit_group *g) {
-    status st = STATUS_OK;
-    uint64_t position = wal_writer_end(db->log);
-    if (UNLIKELY(g->last > SEQNO_MAX))
-        return error_status(FIRN_TOO_LARGE, "%s: sequence numbers are used up", db->directory);
-    TRY(wal_writer_append(db->log, g->first, g->batches, g->count, g->ops));
-    db->commit.last_sequence = g->last;
-    if (commit_wants_sync(db, g))
-        TRY(commit_sync_group(db, g));
-    st = commit_insert(db, g, position);
-    if (UNLIKELY(!status_is_ok(st))) {
-        /* The log has the batch and the memtable only part of it: only a replay can mend that. */
-        commit_poison(db, st, "a logged batch could not be applied; open the database again");
-        goto out;
-    }
-    /* release: pairs with the acquire in flush jobs. */
-    atomic_u64_store(&db->applied, wal_writer_end(db->log), memory_order_release);
-    /* release: pairs with readers' acquire; they see every insert of the group. */
-    atomic_u64_store(&db->visible, g->last, memory_order_release);
-    commit_count(&db->commit.groups, 1);
-    commit_count(&db->commit.batches, g->count);
-    commit_count(&db->commit.user_bytes, g->user_bytes);
-out:
-    return st;
 }
 
 /* A log that poisoned itself at an append (not for lack of space) takes the database with it. */
@@ -242,9 +122,40 @@ static void commit_store_result(commit_request *r, status result) {
     r->detail[sizeof r->detail - 1] = 0;
 }
 
+/* --- abreast: beside the groups of other leaders --- */
+
+/* Whether others want the lead, so that giving it up early is worth the trouble. */
+static bool commit_is_crowded(firn_db *db) {
+    commit_state *c = &db->commit;
+    /* relaxed, both: a hint; no partner. */
+    if (UNLIKELY(atomic_u32_load(&c->crowded, memory_order_relaxed))) {
+        atomic_u32_store(&c->crowded, 0, memory_order_relaxed);
+        c->abreast_left = COMMIT_ABREAST_ROUNDS;
+    }
+    if (LIKELY(c->abreast_left == 0))
+        return false;
+    c->abreast_left--;
+    return true;
+}
+
+/* Leaves the lead to others, then does the group's work. */
+static void commit_go_abreast(firn_db *db, commit_group *g) {
+    commit_queue *q = &db->commit.queue;
+    bool from_line = q->first == &g->members[0]->waiter; /* else the caller's own */
+    for (uint32_t i = from_line ? 0 : 1; i < g->count; i++)
+        (void)commit_queue_take_first(q); /* in this order they are members */
+    commit_queue_leave(q);
+    status st = commit_group_end(db, g);
+    for (uint32_t i = 0; i < g->count; i++) {
+        commit_store_result(g->members[i], st);
+        if (i > 0 || from_line)
+            commit_queue_finish(&g->members[i]->waiter);
+    }
+}
+
 /* Serves `r`, and with it those that may join; r is the caller's own or the first in line. Other
- * members are told as soon as their result stands. */
-static void commit_serve(firn_db *db, commit_request *r) {
+ * members are told as soon as their result stands. False: it does not lead any more. */
+static bool commit_serve(firn_db *db, commit_request *r) {
     commit_queue *q = &db->commit.queue;
     commit_group g;
     status st;
@@ -259,7 +170,11 @@ static void commit_serve(firn_db *db, commit_request *r) {
                 commit_fill_window(db);
             commit_group_start(db, r, &g);
             commit_group_fill(db, &g);
-            st = commit_run_group(db, &g);
+            if (UNLIKELY(commit_is_crowded(db)) && commit_group_begin(db, &g)) {
+                commit_go_abreast(db, &g);
+                return false;
+            }
+            st = commit_group_run(db, &g);
             commit_judge_append(db, st);
             if (g.sync)
                 db->commit.sync_crowd = g.count + commit_queue_collect(q);
@@ -271,6 +186,7 @@ static void commit_serve(firn_db *db, commit_request *r) {
         if (q->first == &member->waiter)
             commit_queue_finish_first(q);
     }
+    return true;
 }
 
 /* Whether serving the first in line costs the leader little. */
@@ -286,10 +202,11 @@ static bool commit_next_is_light(firn_db *db) {
 
 static void commit_lead(firn_db *db, commit_request *own) {
     commit_queue *q = &db->commit.queue;
-    commit_serve(db, own);
-    for (int i = 0; i < COMMIT_ROUNDS_MAX && commit_next_is_light(db); i++)
-        commit_serve(db, commit_request_of(q->first));
-    commit_queue_leave(q);
+    bool leads = commit_serve(db, own);
+    for (int i = 0; leads && i < COMMIT_ROUNDS_MAX && commit_next_is_light(db); i++)
+        leads = commit_serve(db, commit_request_of(q->first));
+    if (leads)
+        commit_queue_leave(q);
 }
 
 /* What a writer that was not alone waited for, once it is over. */
@@ -301,6 +218,11 @@ static void commit_count_wait(firn_db *db, const commit_request *r, uint64_t wai
 static status commit_enqueue(firn_db *db, commit_request *r) {
     commit_queue *q = &db->commit.queue;
     bool leads = commit_queue_try_enter(q);
+    if (UNLIKELY(!leads)) {
+        atomic_u32_store(&db->commit.crowded, 1,
+                         memory_order_relaxed); /* see commit_is_crowded() */
+        leads = commit_queue_try_enter_soon(q);
+    }
     if (UNLIKELY(!leads)) {
         uint64_t started = time_monotonic_ns(db->config.clock);
         /* relaxed: as in commit_sync_group(). */
@@ -366,9 +288,9 @@ FIRN_INTERNAL status commit_seal_all(firn_db *db) {
     return commit_enqueue(db, &r);
 }
 
-#undef COMMIT_GROUP_MAX
 #undef COMMIT_GROUP_BYTES
 #undef COMMIT_ROUNDS_MAX
 #undef COMMIT_LIGHT_BYTES
 #undef COMMIT_WINDOW_PART
 #undef COMMIT_WINDOW_NS_MAX
+#undef COMMIT_ABREAST_ROUNDS

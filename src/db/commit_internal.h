@@ -13,5 +13,7 @@ FIRN_INTERNAL bool commit_only_deletes(const batch_view *batch);
 FIRN_INTERNAL NODISCARD status commit_make_room(firn_db *db, const batch_view *first);
 /* Whether commit_make_room would return at once. */
 FIRN_INTERNAL bool commit_has_room(firn_db *db);
+/* Waits until no group is in flight; fails if one of them has poisoned the database. */
+FIRN_INTERNAL NODISCARD status commit_drain(firn_db *db);
 FIRN_INTERNAL NODISCARD status commit_seal_every_keyspace(firn_db *db);
 #endif

@@ -7,6 +7,7 @@
 
 /* A short commit is over within the pauses; a leader that lost its processor gets it back within
  * the yields; what takes longer (a sync, a stall) is worth sleeping. */
+#define COMMIT_QUEUE_TRIES  40
 #define COMMIT_QUEUE_PAUSES 200
 #define COMMIT_QUEUE_YIELDS 20
 
@@ -27,6 +28,16 @@ FIRN_INTERNAL bool commit_queue_try_enter(commit_queue *q) {
     void *nobody = NULL;
     /* acquire: pairs with the release in commit_queue_leave(); with the lead comes what it owns. */
     return atomic_ptr_cas(&q->word, &nobody, q, memory_order_acquire);
+}
+
+FIRN_INTERNAL bool commit_queue_try_enter_soon(commit_queue *q) {
+    for (int i = 0; i < COMMIT_QUEUE_TRIES; i++) {
+        /* relaxed: only tells whether the swap is worth it. */
+        if (!atomic_ptr_load(&q->word, memory_order_relaxed) && commit_queue_try_enter(q))
+            return true;
+        park_pause();
+    }
+    return false;
 }
 
 /* True: nobody led, so the caller does. */
@@ -110,7 +121,7 @@ static void commit_queue_tell(commit_waiter *w, commit_turn turn) {
         park_wake(&w->turn);
 }
 
-static commit_waiter *commit_queue_take_first(commit_queue *q) {
+FIRN_INTERNAL commit_waiter *commit_queue_take_first(commit_queue *q) {
     commit_waiter *w = q->first;
     DCHECK(w != NULL && q->length > 0);
     q->first = w->next;
@@ -120,8 +131,12 @@ static commit_waiter *commit_queue_take_first(commit_queue *q) {
     return w;
 }
 
+FIRN_INTERNAL void commit_queue_finish(commit_waiter *w) {
+    commit_queue_tell(w, COMMIT_TURN_IS_DONE);
+}
+
 FIRN_INTERNAL void commit_queue_finish_first(commit_queue *q) {
-    commit_queue_tell(commit_queue_take_first(q), COMMIT_TURN_IS_DONE);
+    commit_queue_finish(commit_queue_take_first(q));
 }
 
 FIRN_INTERNAL void commit_queue_leave(commit_queue *q) {
@@ -137,5 +152,6 @@ FIRN_INTERNAL void commit_queue_leave(commit_queue *q) {
     }
 }
 
+#undef COMMIT_QUEUE_TRIES
 #undef COMMIT_QUEUE_PAUSES
 #undef COMMIT_QUEUE_YIELDS

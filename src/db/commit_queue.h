@@ -8,7 +8,7 @@
  *             is flat combining: Hendler, Incze, Shavit, Tzafrir (2010).
  * Invariants: every waiter is told exactly once, LEADS or DONE, in the order of arrival. What the
  *             leader owns passes to the next leader with the lead.
- * Threads:    try_enter and wait: any; all others: the leader only.
+ * Threads:    try_enter, try_enter_soon, wait and finish: any; all others: the leader only.
  * Lifetime:   a waiter lives on its thread's stack and is not touched after it was told. */
 #ifndef FIRN_DB_COMMIT_QUEUE_H
 #define FIRN_DB_COMMIT_QUEUE_H
@@ -31,12 +31,18 @@ typedef struct commit_queue {
 FIRN_INTERNAL void commit_queue_init(commit_queue *q);
 /* Leads if nobody does. */
 FIRN_INTERNAL NODISCARD bool commit_queue_try_enter(commit_queue *q);
+/* The same, looking again for a moment. */
+FIRN_INTERNAL NODISCARD bool commit_queue_try_enter_soon(commit_queue *q);
 /* Waits until the caller leads (true), or until a leader has finished its waiter (false). */
 FIRN_INTERNAL NODISCARD bool commit_queue_wait(commit_queue *q, commit_waiter *w);
 /* Takes the waiters pushed since into the line; returns its length. */
 FIRN_INTERNAL uint32_t commit_queue_collect(commit_queue *q);
 /* Tells the oldest in line that it is done, and takes it out. Its results are stored before. */
 FIRN_INTERNAL void commit_queue_finish_first(commit_queue *q);
+/* The same in two steps, the second for anybody, at any time: the leader takes the oldest out of
+ * the line, somebody tells it. */
+FIRN_INTERNAL commit_waiter *commit_queue_take_first(commit_queue *q);
+FIRN_INTERNAL void commit_queue_finish(commit_waiter *w);
 /* Hands the lead to the oldest waiter; without any, nobody leads from now on. */
 FIRN_INTERNAL void commit_queue_leave(commit_queue *q);
 #endif

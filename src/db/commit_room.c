@@ -70,11 +70,24 @@ static status commit_wait_while(firn_db *db, commit_condition condition, uint32_
 
 /* --- memtables --- */
 
+/* The cached pointers are stale. */
+static void commit_forget_targets(firn_db *db) {
+    db->commit.target_count = 0;
+    db->commit.noted = NULL;
+}
+
+FIRN_INTERNAL status commit_drain(firn_db *db) {
+    commit_state *c = &db->commit;
+    return LIKELY(commit_order_drain(&c->order, c->last_sequence)) ? STATUS_OK
+                                                                   : commit_check_writable(db);
+}
+
 static status commit_seal(firn_db *db, uint32_t keyspace_id) {
     status st = STATUS_OK;
     TRY(commit_wait_while(db, commit_memtables_are_full, keyspace_id, WRITE_WAIT_MEMTABLES));
+    TRY(commit_drain(db)); /* a sealed memtable takes no more entries */
     TRY(version_set_seal(db->versions, keyspace_id));
-    db->commit.target_count = 0; /* the cached pointers are stale */
+    commit_forget_targets(db);
     pacing_note_seal(db);
     workers_wake(db->workers);
 out:
@@ -130,12 +143,12 @@ FIRN_INTERNAL uint64_t commit_seal_aged(firn_db *db, uint64_t now_ns) {
         return 0;
     age_ns = db->config.memtable_age_ms * 1000000u;
     if (!version_set_oldest_active(db->versions, &keyspace_id, &first_ns) ||
-        now_ns < first_ns + age_ns || !status_is_ok(commit_check_writable(db)) ||
-        !commit_queue_try_enter(&db->commit.queue))
+        now_ns < first_ns + age_ns || !commit_queue_try_enter(&db->commit.queue))
         return commit_age_look_ns(age_ns);
-    if (!commit_memtables_are_full(db, keyspace_id) &&
+    if (commit_order_is_idle(&db->commit.order, db->commit.last_sequence) &&
+        status_is_ok(commit_check_writable(db)) && !commit_memtables_are_full(db, keyspace_id) &&
         status_is_ok(version_set_seal(db->versions, keyspace_id)))
-        db->commit.target_count = 0; /* else the next look tries again */
+        commit_forget_targets(db); /* else the next look tries again */
     commit_queue_leave(&db->commit.queue);
     return commit_age_look_ns(age_ns);
 }
@@ -169,8 +182,8 @@ static void commit_start_making_room(firn_db *db, const wal_writer_stats *log) {
                                ? memtable_entries(active) > 0
                                : memtable_bytes(active) >= db->config.memtable_bytes / 8;
         if (is_worth_it && version_set_sealed_count(db->versions, ids[i]) == 0 &&
-            status_is_ok(version_set_seal(db->versions, ids[i])))
-            db->commit.target_count = 0;
+            status_is_ok(commit_drain(db)) && status_is_ok(version_set_seal(db->versions, ids[i])))
+            commit_forget_targets(db);
     }
     /* relaxed: as where the picker's view loads it. */
     atomic_u32_store(&db->wants_room, 1, memory_order_relaxed);
@@ -181,7 +194,8 @@ static void commit_start_making_room(firn_db *db, const wal_writer_stats *log) {
  * up to the limit, and beyond it as much as the reserve holds of log, which flushes give back. */
 static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
     uint64_t limit = db->config.disk_limit_bytes, reserve = db->config.disk_reserve_bytes;
-    db->commit.only_deletes = false;
+    if (UNLIKELY(db->commit.only_deletes))
+        db->commit.only_deletes = false;
     if (LIKELY(limit == FIRN_NONE))
         return STATUS_OK;
     wal_writer_stats log;

@@ -7,6 +7,7 @@
 
 #include "compaction/jobs.h"
 #include "compaction/workers.h"
+#include "db/commit_order.h"
 #include "db/commit_queue.h"
 #include "db/counters.h"
 #include "db/db.h"
@@ -24,20 +25,23 @@ typedef struct commit_target {
 #define COMMIT_TARGETS_MAX 64
 
 typedef struct commit_state {
-    commit_queue queue;
+    /* Taken and passed on with the lead, so on one line. */
+    _Alignas(CACHE_LINE_BYTES) commit_queue queue;
+    atomic_u32 crowded;    /* somebody found the lead taken; set by writers, by the leader reset */
+    uint32_t abreast_left; /* owned by the leader: so many more commits give up the lead early */
+    seqno last_sequence;   /* owned by the leader: given out */
 
     /* Owned by the leader. */
-    commit_target targets[COMMIT_TARGETS_MAX];
+    _Alignas(CACHE_LINE_BYTES) commit_target targets[COMMIT_TARGETS_MAX];
     uint32_t target_count;
-    uint64_t unsynced_commits; /* for FIRN_SYNC_EVERY_COMMITS */
+    const memtable *noted;     /* its first write is known; forgotten at each seal */
     bool only_deletes;         /* the disk limit is reached */
-    seqno last_sequence;       /* given out */
+    uint64_t unsynced_commits; /* for FIRN_SYNC_EVERY_COMMITS */
     uint64_t sync_ns;          /* how long syncs take, smoothed */
     uint32_t sync_crowd;       /* writers of the last group that synced, and those behind it */
+    atomic_u32 syncing;        /* stored by the leader, read by anybody */
 
-    /* Stored by the leader, read by anybody. */
-    atomic_u32 syncing;
-    atomic_u64 groups, batches, user_bytes;
+    _Alignas(CACHE_LINE_BYTES) commit_order order;
 } commit_state;
 
 #define BACKGROUND_JOBS_MAX 80 /* the most threads, and callers who work themselves */
@@ -96,14 +100,17 @@ struct firn_db {
     version_set *versions;
 
     /* --- atomic --- */
-    atomic_u64 visible;    /* newest sequence readers may see; stored by the leader (release) */
-    atomic_u64 applied;    /* log position below which all records are in memtables */
-    atomic_u32 poisoned;   /* a firn_status: why no write is possible until the next open */
-    atomic_u32 l0_tables;  /* most of any keyspace */
-    atomic_u64 disk_bytes; /* tables, as of the last job */
-    atomic_u32 wants_room; /* a write was refused because of the disk limit, and none has had room
-                            * since; stored by the leader */
-    atomic_u64 drops;      /* of tables by FIFO; raised before one is installed */
+    /* Stored by whoever publishes a group, at each commit. */
+    _Alignas(CACHE_LINE_BYTES) atomic_u64 visible; /* newest sequence readers may see */
+    atomic_u64 applied; /* log position below which all records are in memtables */
+    atomic_u64 commit_groups, commit_batches, commit_user_bytes;
+    _Alignas(CACHE_LINE_BYTES)
+        atomic_u32 poisoned; /* a firn_status: why no write is possible until the next open */
+    atomic_u32 l0_tables;    /* most of any keyspace */
+    atomic_u64 disk_bytes;   /* tables, as of the last job */
+    atomic_u32 wants_room;   /* a write was refused because of the disk limit, and none has had room
+                              * since; stored by the leader */
+    atomic_u64 drops;        /* of tables by FIFO; raised before one is installed */
     atomic_u64 iterators, pinned_values;
     /* Freed iterators whose memory the next one takes, by thread; NULL: none. */
     atomic_ptr idle_iterators[DB_IDLE_ITERATORS];

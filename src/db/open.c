@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "db/commit_group.h"
 #include "db/db_internal.h"
 #include "firn/version.h"
 #include "format/file_name.h"
@@ -126,6 +127,7 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
     mutex_init(&db->refreshing);
     mutex_init(&db->refresh_guard);
     commit_queue_init(&db->commit.queue);
+    commit_order_init(&db->commit.order, &db->visible, commit_group_publish, db);
     write_waits_init(&db->waits);
     pacing_init(&db->pacing);
     rate_limiter_init(&db->limiter, db->config.clock);

@@ -87,7 +87,7 @@ FIRN_INTERNAL void pacing_charge(firn_db *db) {
     pacing *p = &db->pacing;
     if (LIKELY(pacing_is_free(db) && p->pace.cause == PACE_FREE))
         return;
-    uint64_t written = pacing_load(&db->commit.user_bytes), bytes = written - p->charged_bytes;
+    uint64_t written = pacing_load(&db->commit_user_bytes), bytes = written - p->charged_bytes;
     p->charged_bytes = written;
     if (p->pace.cause == PACE_FREE && bytes > PACING_LOOK_BYTES)
         bytes = PACING_LOOK_BYTES; /* what was written while all was well costs nothing */

@@ -16,7 +16,7 @@ typedef struct pacing {
     bool watching; /* a memtable was sealed lately: flushes may be behind */
     write_pace pace;
     write_bucket bucket;
-    uint64_t charged_bytes; /* of commit.user_bytes */
+    uint64_t charged_bytes; /* of commit_user_bytes */
     uint64_t unseen_bytes;  /* charged since the pressure was last looked at */
 
     atomic_u64 skipped;      /* entries that iterators passed over since the last seal */

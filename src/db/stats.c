@@ -96,10 +96,11 @@ static void stats_fill_counters(const counters *c, firn_stats *s) {
 }
 
 /* relaxed throughout: numbers for people; no partner. */
-static void stats_fill_commits(const commit_state *c, firn_stats *s) {
-    s->commit_groups = atomic_u64_load(&c->groups, memory_order_relaxed);
-    s->batches = atomic_u64_load(&c->batches, memory_order_relaxed); /* relaxed: as above */
-    s->user_bytes_written = atomic_u64_load(&c->user_bytes, memory_order_relaxed); /* as above */
+static void stats_fill_commits(const firn_db *db, firn_stats *s) {
+    s->commit_groups = atomic_u64_load(&db->commit_groups, memory_order_relaxed);
+    s->batches = atomic_u64_load(&db->commit_batches, memory_order_relaxed); /* relaxed: as above */
+    s->user_bytes_written =
+        atomic_u64_load(&db->commit_user_bytes, memory_order_relaxed); /* as above */
 }
 
 static void stats_fill_waits(const write_waits *waits, firn_stats *s) {
@@ -139,7 +140,7 @@ FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out) {
         mutex_unlock(&db->refresh_guard);
     stats_fill_parts(db, out);
     stats_fill_counters(&db->counters, out);
-    stats_fill_commits(&db->commit, out);
+    stats_fill_commits(db, out);
     stats_fill_waits(&db->waits, out);
     stats_fill_background(db, out);
 }

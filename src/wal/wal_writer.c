@@ -213,13 +213,17 @@ static status wal_append_reserve_buffer(wal_writer *w, uint64_t bytes) {
     return STATUS_OK;
 }
 
+/* relaxed: a counter that one thread at a time stores, ordered by what orders the appends. */
+static void wal_append_count_bytes(wal_writer *w, uint64_t bytes) {
+    atomic_u64_store(&w->bytes_written,
+                     atomic_u64_load(&w->bytes_written, memory_order_relaxed) + bytes,
+                     memory_order_relaxed);
+}
+
 static status wal_append_write_at(wal_writer *w, wal_segment *segment, uint64_t offset, slice s) {
     if (segment == w->append.current)
         w->append.wrote_current = true;
-    /* relaxed: a counter only this thread stores. */
-    atomic_u64_store(&w->bytes_written,
-                     atomic_u64_load(&w->bytes_written, memory_order_relaxed) + s.size,
-                     memory_order_relaxed);
+    wal_append_count_bytes(w, s.size);
     return vfs_write(segment->file, offset, s.data, s.size);
 }
 
@@ -316,31 +320,37 @@ static record_head wal_append_head(const wal_writer *w, const wal_place *at,
     };
 }
 
-/* Encodes one batch where it belongs in the mapped file. A process that dies on the way leaves the
- * record's checksum unwritten: before this call a zero word stood there, or in a recycled file old
- * bytes that match no checksum of this segment. So the zero word that ends the log is moved behind
- * the new record before the record begins to count. */
-static status wal_append_store(wal_writer *w, const wal_place *at, const batch_view *batch,
-                               const wal_record_size *size) {
+/* Encodes one batch where it belongs in the mapped file, with zeros up to `stored` bytes. */
+static status wal_append_encode(const wal_writer *w, const wal_place *at, const batch_view *batch,
+                                const wal_record_size *size, uint64_t stored) {
     wal_segment *segment = at->segment;
-    uint64_t end = at->offset + size->total_bytes;
-    bool has_hint = segment->usable_bytes - end >= WAL_WRITER_HINT_BYTES;
     uint8_t *record = segment->map.data + at->offset;
-    uint64_t stored = size->total_bytes + (has_hint ? WAL_WRITER_HINT_BYTES : 0);
     record_head head = wal_append_head(w, at, size);
-    if (segment == w->append.current)
-        w->append.wrote_current = true;
     uint8_t *p = encode_varint32(record + RECORD_HEADER_BYTES, batch->count);
     slice_copy_to(batch->ops, p);
     p += batch->ops.size;
     memset(p, 0, (size_t)(record + stored - p));
     record_seal(&segment->header, at->offset, &head, (size_t)size->checked_bytes, record);
     vfs_stored(segment->file, at->offset, (size_t)stored);
-    /* relaxed: a counter only this thread stores. */
-    atomic_u64_store(&w->bytes_written,
-                     atomic_u64_load(&w->bytes_written, memory_order_relaxed) + stored,
-                     memory_order_relaxed);
     return vfs_map_check(&segment->map);
+}
+
+/* The bytes of the zero word behind a record that ends there; 0: it has no room. */
+static uint64_t wal_append_hint_bytes(const wal_segment *segment, uint64_t end_offset) {
+    return segment->usable_bytes - end_offset >= WAL_WRITER_HINT_BYTES ? WAL_WRITER_HINT_BYTES : 0;
+}
+
+/* A process that dies on the way leaves the record's checksum unwritten: before this call a zero
+ * word stood there, or in a recycled file old bytes that match no checksum of this segment. So the
+ * zero word that ends the log is moved behind the new record before the record begins to count. */
+static status wal_append_store(wal_writer *w, const wal_place *at, const batch_view *batch,
+                               const wal_record_size *size) {
+    uint64_t stored =
+        size->total_bytes + wal_append_hint_bytes(at->segment, at->offset + size->total_bytes);
+    if (at->segment == w->append.current)
+        w->append.wrote_current = true;
+    wal_append_count_bytes(w, stored);
+    return wal_append_encode(w, at, batch, size, stored);
 }
 
 /* Encodes one batch at the run's end; *ops is its operations there. The extents of a large batch
@@ -437,6 +447,8 @@ FIRN_INTERNAL status wal_writer_append(wal_writer *w, seqno first_sequence,
     if (UNLIKELY(!status_is_ok(st)))
         return st;
     CHECK(first_sequence >= w->append.next_sequence);
+    /* No reservation is open: the end that was published is where this append begins. */
+    DCHECK(!at.segment || wal_append_position(&at) == wal_writer_end(w));
     w->append.wrote_current = false;
     TRY(wal_append_plan(w, at, batches, count, &memory_bytes));
     TRY(wal_append_reserve_buffer(w, memory_bytes));
@@ -455,4 +467,59 @@ out:
     for (size_t i = 0; i < count; i++)
         ops_out[i] = SLICE_UNSET;
     return wal_append_undo(w, st, writing, next_bytes);
+}
+
+/* --- abreast --- */
+
+FIRN_INTERNAL bool wal_writer_reserve(wal_writer *w, seqno first_sequence,
+                                      const batch_view *batches, size_t count,
+                                      wal_reservation *out) {
+    wal_segment *segment = w->append.current;
+    wal_place at = wal_append_start(w, first_sequence);
+    /* relaxed: whoever is told of an append's success has looked again; see wal_writer_append(). */
+    if (!segment || !segment->map.file ||
+        atomic_u32_load(&w->poison, memory_order_relaxed) != FIRN_OK)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        wal_record_size size = wal_append_measure(&batches[i]);
+        if (!wal_append_fits(&at, &size) || !wal_append_is_stored(segment, &batches[i], &size))
+            return false;
+        wal_append_advance(&at, &size, batches[i].count);
+    }
+    CHECK(first_sequence >= w->append.next_sequence);
+    *out = (wal_reservation){.segment = segment,
+                             .offset = w->append.offset,
+                             .end_offset = at.offset,
+                             .first_sequence = first_sequence};
+    out->end_position = wal_append_position(&at);
+    out->position = out->end_position - (out->end_offset - out->offset);
+    w->append.offset = at.offset;
+    w->append.next_sequence = at.sequence;
+    /* Now, for the next reservation begins there. Should its page fail, filling will notice. */
+    size_t hint_bytes = (size_t)wal_append_hint_bytes(segment, at.offset);
+    memset(segment->map.data + at.offset, 0, hint_bytes);
+    vfs_stored(segment->file, at.offset, hint_bytes);
+    return true;
+}
+
+FIRN_INTERNAL status wal_writer_fill(wal_writer *w, const wal_reservation *r,
+                                     const batch_view *batches, size_t count) {
+    status st = STATUS_OK;
+    wal_place at = {r->segment, r->offset, r->first_sequence, 0};
+    for (size_t i = 0; i < count; i++) {
+        wal_record_size size = wal_append_measure(&batches[i]);
+        TRY(wal_append_encode(w, &at, &batches[i], &size, size.total_bytes));
+        wal_append_advance(&at, &size, batches[i].count);
+    }
+    CHECK(at.offset == r->end_offset);
+    return STATUS_OK;
+out:
+    return wal_writer_poison(w, st);
+}
+
+FIRN_INTERNAL void wal_writer_publish(wal_writer *w, const wal_reservation *r) {
+    wal_append_count_bytes(w, r->end_offset - r->offset);
+    /* release: pairs with the acquires in wal_writer_end() and wal_writer_sync(), as in
+     * wal_writer_append(). */
+    atomic_u64_store(&w->end, r->end_position, memory_order_release);
 }

@@ -6,7 +6,9 @@
  *             write that failed for any reason but lack of space, every later append and sync fails
  *             with IO_ERROR (poisoned): the kernel may have dropped the pages. An append that
  *             failed for lack of space or memory left no trace: the next one takes its place.
- * Threads:    wal_writer_append: one thread at a time (the commit leader). All others at any time.
+ * Threads:    wal_writer_append and wal_writer_reserve: one thread at a time (the commit leader).
+ *             wal_writer_fill: any number beside each other and beside reservations, but not beside
+ *             an append. All others at any time.
  * Crash:      bytes before the last OK of wal_writer_sync survive a power cut; everything appended
  *             survives the death of the process. */
 #ifndef FIRN_WAL_WAL_WRITER_H
@@ -64,10 +66,31 @@ FIRN_INTERNAL void wal_writer_free(wal_writer *w);
 FIRN_INTERNAL NODISCARD status wal_writer_append(wal_writer *w, seqno first_sequence,
                                                  const batch_view *batches, size_t count,
                                                  slice *ops_out);
-/* All that was appended before the call is on stable storage when this returns OK. */
+/* The same in three steps, for threads that work abreast: room for the batches is taken in the
+ * order of their sequences; filled by any thread, at any time; and made the log's end once it and
+ * all before it are full, again in order. */
+typedef struct wal_reservation {
+    struct wal_segment *segment;
+    uint64_t offset, end_offset; /* in the segment's file */
+    uint64_t position, end_position;
+    seqno first_sequence;
+} wal_reservation;
+/* False, and nothing has happened: only wal_writer_append can do it, because that takes more than
+ * stores into the current segment. Until all reservations are published nothing is appended. */
+FIRN_INTERNAL NODISCARD bool wal_writer_reserve(wal_writer *w, seqno first_sequence,
+                                                const batch_view *batches, size_t count,
+                                                wal_reservation *out);
+/* Encodes the batches where room was reserved for them. What a killed process leaves unfilled is a
+ * torn tail. After a failure neither this nor any later reservation may be published. */
+FIRN_INTERNAL NODISCARD status wal_writer_fill(wal_writer *w, const wal_reservation *r,
+                                               const batch_view *batches, size_t count);
+/* One call at a time, each after the one for the reservation before. */
+FIRN_INTERNAL void wal_writer_publish(wal_writer *w, const wal_reservation *r);
+
+/* All that was appended or published before the call is on stable storage when this returns OK. */
 FIRN_INTERNAL NODISCARD status wal_writer_sync(wal_writer *w);
 
-/* Log position after the last append; position known durable. */
+/* Log position after what was last appended or published; position known durable. */
 FIRN_INTERNAL uint64_t wal_writer_end(const wal_writer *w);
 FIRN_INTERNAL uint64_t wal_writer_synced(const wal_writer *w);
 /* Number of the segment that the next append would go to at the earliest. That number stays the
