@@ -103,7 +103,7 @@ static void micro_usage(void) {
            "  --num       keys in a sorted structure (1000000)\n"
            "  --rounds    how often; figures are medians (3)\n"
            "  --threads   of the inserts by many (8)\n"
-           "  --only      of binary, decimal, user, bytes, table, log (all)\n"
+           "  --only      of binary, decimal, user, bytes, table, log, prefix (all)\n"
            "  --order     random or sequential (both)\n"
            "  --json      a file for the figures\n");
 }
@@ -145,7 +145,9 @@ int main(int argc, char **argv) {
         micro_table(&config);
         micro_log(&config);
         micro_sorted(&config);
+        micro_prefix(&config);
     }
+    micro_prefix_end();
     micro_print();
     if (json)
         micro_write_json(json);

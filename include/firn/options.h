@@ -177,7 +177,19 @@ typedef struct firn_options {
                                        to a twentieth of it while less is needed. May be changed
                                        with firn_set_option. Default: no limit */
     const firn_compaction_filter *compaction_filter; /* kept; default none. firn/filter.h */
+    uint32_t prefix_filter; /* FIRN_PREFIX_FIRST or FIRN_PREFIX_UNTIL: tables get a filter of
+                               their keys' prefixes, so that an iteration over a prefix
+                               passes over tables that have no such key. Bytewise order
+                               only. May differ from open to open: each table knows its
+                               rule. Default: none */
 } firn_options;
+
+/* Which beginning of a key is its prefix. The first `bytes` bytes (1..255); shorter keys have none.
+ * Or up to and including the first byte `byte`, as '/' or ':'; keys without it have none. It helps
+ * iterations whose firn_read_options.prefix has a prefix itself: at least that many bytes, or that
+ * byte in it. */
+#define FIRN_PREFIX_FIRST(bytes) ((uint32_t)(bytes))
+#define FIRN_PREFIX_UNTIL(byte)  (256u + (unsigned char)(byte))
 
 #define FIRN_OPTIONS_INIT FIRN_INIT_SIZED(firn_options)
 
@@ -214,8 +226,7 @@ typedef struct firn_read_options {
                                 in the block cache is served; a file whose pages the kernel holds
                                 counts as disk, for whether it does cannot be known. An iterator
                                 that would block ends with that status; the next seek tries again.
-                                Tables that
-                                are mapped are such files: use FIRN_TABLE_IO_PREAD.
+                                Tables that are mapped are such files: use FIRN_TABLE_IO_PREAD.
                                 Default FIRN_NO */
 } firn_read_options;
 

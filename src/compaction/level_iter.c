@@ -36,8 +36,8 @@ static bool level_iter_skips(const level_iter_args *args, const table_meta *meta
                                      internal_key_user(meta->largest)) > meta->max_sequence;
 }
 
-/* Makes table `position` the one in use. False: it cannot be opened and the iterator has ended with
- * the reason. */
+/* Makes table `position` the one in use; of one that is ruled out nothing is read. False: it cannot
+ * be opened and the iterator has ended with the reason. */
 static bool level_iter_open(level_iter *it, size_t position) {
     if (it->current.t && it->position == position)
         return true;
@@ -56,6 +56,7 @@ static bool level_iter_open(level_iter *it, size_t position) {
         return false;
     }
     it->position = position;
+    it->is_ruled_out = !table_may_have_prefix(t, it->args.read.prefix);
     table_iter_attach(&it->current, t, &it->args.read);
     return true;
 }
@@ -67,6 +68,8 @@ static void level_iter_first_from(level_iter *it, size_t position) {
             continue;
         if (!level_iter_open(it, position))
             return;
+        if (it->is_ruled_out)
+            continue;
         iter_seek_first(&it->current.base);
         if (level_iter_publish(it))
             return;
@@ -82,6 +85,8 @@ static void level_iter_last_before(level_iter *it, size_t end) {
             continue;
         if (!level_iter_open(it, end))
             return;
+        if (it->is_ruled_out)
+            continue;
         iter_seek_last(&it->current.base);
         if (level_iter_publish(it))
             return;
@@ -124,9 +129,12 @@ static void level_iter_seek(iter *base, internal_key target) {
     }
     if (!level_iter_open(it, position))
         return;
-    iter_seek(&it->current.base, target);
-    if (!level_iter_publish(it))
-        level_iter_first_from(it, position + 1);
+    if (LIKELY(!it->is_ruled_out)) {
+        iter_seek(&it->current.base, target);
+        if (level_iter_publish(it))
+            return;
+    }
+    level_iter_first_from(it, position + 1);
 }
 
 /* Whether nothing from that table on (forward), or up to it, lies within the bounds. */

@@ -62,6 +62,7 @@ FIRN_INTERNAL status table_output_builder(table_output *o, table_builder **out) 
                                    .restart_interval = options->restart_interval,
                                    .filter_bits_per_key =
                                        tree_options_filter_bits(options, o->args.level),
+                                   .prefix = options->prefix,
                                    .codec = tree_options_codec(options, o->args.level),
                                    .codec_level = options->codec_level};
         entropy_read(args.identity, sizeof args.identity);

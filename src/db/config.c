@@ -219,6 +219,20 @@ static status config_filter(const firn_options *o, tree_options *t) {
     return config_number32(&filter, &t->filter_bits_per_key);
 }
 
+static status config_prefix(const firn_options *o, tree_options *t) {
+    t->prefix = o->prefix_filter == UINT32_MAX ? 0 : o->prefix_filter;
+    if (!prefix_rule_is_sound(t->prefix))
+        return error_status(FIRN_INVALID_ARGUMENT,
+                            "option prefix_filter is %u; use FIRN_PREFIX_FIRST(1..255) or "
+                            "FIRN_PREFIX_UNTIL(byte)",
+                            (unsigned)o->prefix_filter);
+    if (t->prefix && o->comparator)
+        return error_status(FIRN_INVALID_ARGUMENT,
+                            "option prefix_filter needs the bytewise order: where keys are in "
+                            "another, those with a prefix need not follow each other");
+    return STATUS_OK;
+}
+
 static status config_codecs(const firn_options *o, tree_options *t) {
     status st = STATUS_OK;
     codec_id codec;
@@ -247,6 +261,7 @@ static status config_tree(const firn_options *o, db_config *c) {
     config_range restart = {"restart_interval", o->restart_interval, 16, 1, 1024};
     TRY(config_number32(&restart, &t->restart_interval));
     TRY(config_filter(o, t));
+    TRY(config_prefix(o, t));
     config_range file = {"file_bytes", o->file_bytes, config_piece(c, 64 * MIB), 64 << 10, 4 * GIB};
     TRY(config_number(&file, &t->file_bytes));
     config_range base = {"level_base_bytes", o->level_base_bytes, 4 * c->memtable_bytes, 64 << 10,
@@ -315,6 +330,8 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
         event_string(&e, "filter_bits_per_key", "16 in L0, 12, 8 in the last level");
     else
         event_u64(&e, "filter_bits_per_key", c->tree.filter_bits_per_key);
+    char rule[PREFIX_NAME_BYTES];
+    event_string(&e, "prefix_filter", prefix_rule_name(c->tree.prefix, rule));
     event_u64(&e, "file_bytes", c->tree.file_bytes);
     event_u64(&e, "level_base_bytes", c->tree.level_base_bytes);
     event_u64(&e, "level_fanout", c->tree.level_fanout);

@@ -223,6 +223,7 @@ FIRN_INTERNAL status db_iter_new(firn_db *db, uint32_t keyspace_id,
         it->upper_inclusive = options->upper_inclusive == FIRN_YES;
         if (slice_is_set(options->prefix))
             TRY(cursor_apply_prefix(it, options->prefix));
+        it->read.prefix = options->prefix;
     }
     TRY(cursor_pin_view(it));
     *out = it;

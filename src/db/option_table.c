@@ -20,7 +20,8 @@ typedef enum option_type {
     OPTION_STRATEGY,
     OPTION_LOG_IO,
     OPTION_LEVELS,
-    OPTION_TABLE_IO
+    OPTION_TABLE_IO,
+    OPTION_PREFIX
 } option_type;
 
 typedef struct option_row {
@@ -110,6 +111,8 @@ static const option_row option_rows[] = {
                "How tables are read; auto maps them while they fit comfortably in memory."),
     OPTION_ROW(OPTION_CHOICE, verify_reads, "yes|no", "no",
                "Mapped tables: check a block's checksum at each use, not at the first only."),
+    OPTION_ROW(OPTION_PREFIX, prefix_filter, "first:1..255|until:BYTE|none", "none",
+               "Filter of key prefixes: so many bytes, or through a byte (until:/ or until:2f)."),
     OPTION_ROW(OPTION_U64, background_rate_bytes, "bytes, at least 1M, or none", "none",
                "Most that flush and compaction write per second; half each while both want to."),
 };
@@ -180,6 +183,18 @@ static bool option_parse_levels(const char *text, firn_compression *levels) {
     return *text == 0;
 }
 
+/* A rule by its name; also the byte itself, as in "until:/". */
+static bool option_parse_prefix(const char *text, uint32_t *rule) {
+    static const char until[] = "until:";
+    size_t size = strlen(text), lead = sizeof until - 1;
+    if (size == lead + 1 && memcmp(text, until, lead) == 0) {
+        *rule = FIRN_PREFIX_UNTIL(text[lead]);
+        return true;
+    }
+    *rule = 0;
+    return strcmp(text, "none") == 0 || prefix_rule_parse(slice_of(text, size), rule);
+}
+
 static bool option_store(const option_row *row, const char *text, void *field) {
     static const char *const choice_words[] = {"default", "yes", "no", NULL};
     uint64_t number = 0;
@@ -223,6 +238,8 @@ static bool option_store(const option_row *row, const char *text, void *field) {
         return true;
     case OPTION_LEVELS:
         return option_parse_levels(text, field);
+    case OPTION_PREFIX:
+        return option_parse_prefix(text, field);
     case OPTION_TABLE_IO:
         if (!option_parse_word(text, option_table_io_words, &word))
             return false;

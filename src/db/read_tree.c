@@ -57,6 +57,36 @@ static bool read_tree_wants(const read_tree_args *args, const table_meta *meta) 
                                     user_key_of(bounds->upper)) > 0);
 }
 
+/* Position of the first of the level's tables in [low, high) whose smallest key is above `bound`,
+ * or whose largest is not below it. */
+static size_t read_tree_search(key_order order, const version_level *l, slice bound, bool above) {
+    size_t low = 0, high = l->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const table_meta *meta = l->tables[middle];
+        internal_key key = above ? meta->smallest : meta->largest;
+        int compared = key_order_compare_user(order, internal_key_user(key), user_key_of(bound));
+        if (compared < 0 || (above && compared == 0))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Leaves tables out that lie beyond a bound: at their border a source ends without a look at the
+ * next table. */
+static void read_tree_clip(const read_tree_args *args, const version_level *l, size_t *first,
+                           size_t *end) {
+    const iter_bounds *bounds = args->read.bounds;
+    if (!bounds)
+        return;
+    if (slice_is_set(bounds->lower))
+        *first = read_tree_search(args->view->order, l, bounds->lower, false);
+    if (slice_is_set(bounds->upper))
+        *end = read_tree_search(args->view->order, l, bounds->upper, true);
+}
+
 static void read_tree_add_tables(read_tree *tree, const read_tree_args *args) {
     const version *v = args->view->version;
     level_iter_args sources = {.tables = args->tables,
@@ -70,8 +100,11 @@ static void read_tree_add_tables(read_tree *tree, const read_tree_args *args) {
     }
     for (uint32_t level = 1; level < LEVEL_COUNT; level++) {
         const version_level *l = &v->levels[level];
-        if (l->count > 0)
-            level_iter_attach(&tree->levels[tree->level_count++], &sources, l->tables, l->count);
+        size_t first = 0, end = l->count;
+        read_tree_clip(args, l, &first, &end);
+        if (first < end)
+            level_iter_attach(&tree->levels[tree->level_count++], &sources, l->tables + first,
+                              end - first);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "base/poison.h"
 
 static const char properties_comparator[] = "comparator";
+static const char properties_prefix[] = "prefix"; /* only where there is a filter of prefixes */
 
 /* The numbers, in the order of their names, which is the order on disk. */
 static const struct {
@@ -31,7 +32,10 @@ static const struct {
     {"sequence.max", offsetof(table_properties, max_sequence), false},
     {"sequence.min", offsetof(table_properties, min_sequence), false},
 };
-enum { PROPERTIES_NUMBERS = sizeof properties_numbers / sizeof properties_numbers[0] };
+enum {
+    PROPERTIES_NUMBERS = sizeof properties_numbers / sizeof properties_numbers[0],
+    PROPERTIES_AFTER_PREFIX = 9 /* the first whose name comes after "prefix" */
+};
 
 static uint64_t properties_get(const table_properties *p, size_t i) {
     const uint8_t *place = (const uint8_t *)p + properties_numbers[i].place;
@@ -63,6 +67,10 @@ FIRN_INTERNAL void properties_encode(const table_properties *p, const char *comp
                       slice_from_string(comparator));
     for (size_t i = 0; i < PROPERTIES_NUMBERS; i++) {
         uint8_t bytes[VARINT64_BYTES_MAX];
+        char rule[PREFIX_NAME_BYTES];
+        if (p->prefix && i == PROPERTIES_AFTER_PREFIX)
+            block_builder_add(out, slice_from_string(properties_prefix), 0,
+                              slice_from_string(prefix_rule_name(p->prefix, rule)));
         uint8_t *end = encode_varint64(bytes, properties_get(p, i));
         block_builder_add(out, slice_from_string(properties_numbers[i].name), 0,
                           slice_of(bytes, (size_t)(end - bytes)));
@@ -82,6 +90,9 @@ FIRN_INTERNAL status properties_decode(const block_view *view, block_place at,
             break;
         if (slice_equal(name, slice_from_string(properties_comparator)))
             *comparator = value;
+        else if (slice_equal(name, slice_from_string(properties_prefix)) &&
+                 !prefix_rule_parse(value, &out->prefix))
+            continue; /* of a later build: its filter is left alone */
         for (size_t i = 0; i < PROPERTIES_NUMBERS; i++) {
             uint64_t number = 0;
             if (!slice_equal(name, slice_from_string(properties_numbers[i].name)))

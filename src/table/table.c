@@ -7,6 +7,7 @@
 #include "table/index_ref.h"
 #include "table/properties.h"
 #include "table/table_internal.h"
+#include "util/hash.h"
 
 #include "base/poison.h"
 
@@ -40,6 +41,8 @@ FIRN_INTERNAL status table_read_meta(const block_source *source, block_handle ha
         block_handle *to = NULL;
         if (slice_equal(name, slice_from_string(TABLE_META_FILTER)))
             to = &out->filter;
+        else if (slice_equal(name, slice_from_string(TABLE_META_PREFIX_FILTER)))
+            to = &out->prefix_filter;
         else if (slice_equal(name, slice_from_string(TABLE_META_PROPERTIES)))
             to = &out->properties;
         else if (slice_equal(name, slice_from_string(TABLE_META_RANGE_TOMBSTONES)))
@@ -105,23 +108,24 @@ out:
     return st;
 }
 
-/* Copies the filter to where its lines are lines of the processor's cache as well. */
-static status table_open_filter(table *t) {
+/* Copies a filter to where its lines are lines of the processor's cache as well. */
+static status table_open_filter(table *t, block_handle handle, uint8_t **memory,
+                                filter_view *view) {
     status st = STATUS_OK;
     table_block *b = NULL;
-    if (t->meta.filter.bytes == 0)
+    if (handle.bytes == 0)
         return STATUS_OK;
-    TRY(block_load_raw(&t->source, t->meta.filter, &b));
-    size_t lead = CACHE_LINE_BYTES - FILTER_HEADER_BYTES;
-    t->filter_memory_bytes = lead + b->raw_bytes;
-    t->filter_memory = memory_new_aligned(CACHE_LINE_BYTES, t->filter_memory_bytes);
-    if (!t->filter_memory) {
+    TRY(block_load_raw(&t->source, handle, &b));
+    size_t lead = CACHE_LINE_BYTES - FILTER_HEADER_BYTES, bytes = lead + b->raw_bytes;
+    *memory = memory_new_aligned(CACHE_LINE_BYTES, bytes);
+    if (!*memory) {
         st = error_status(FIRN_NO_MEMORY, "%s: no memory for the filter", t->file->path);
         goto out;
     }
-    slice_copy_to(block_raw(b), t->filter_memory + lead);
-    if (!filter_view_init(&t->filter, slice_of(t->filter_memory + lead, b->raw_bytes)))
-        st = error_corruption_at(t->file->path, t->meta.filter.offset, "malformed filter");
+    t->filter_memory_bytes += bytes;
+    slice_copy_to(block_raw(b), *memory + lead);
+    if (!filter_view_init(view, slice_of(*memory + lead, b->raw_bytes)))
+        st = error_corruption_at(t->file->path, handle.offset, "malformed filter");
 out:
     block_free(b);
     return st;
@@ -149,7 +153,8 @@ out:
 /* Data ends where the first of the other parts begins. */
 static uint64_t table_end_of_data(const table *t) {
     uint64_t end = t->footer.index.offset;
-    const block_handle parts[] = {t->meta.filter, t->meta.range_tombstones, t->meta.properties};
+    const block_handle parts[] = {t->meta.filter, t->meta.prefix_filter, t->meta.range_tombstones,
+                                  t->meta.properties};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (parts[i].bytes && parts[i].offset < end)
             end = parts[i].offset;
@@ -197,6 +202,7 @@ static void table_free(table *t) {
     table_index_deinit(&t->index);
     table_index_deinit(&t->top);
     memory_free(t->filter_memory);
+    memory_free(t->prefix_filter_memory);
     table_unmap_file(t);
     memory_free(t->ranges);
     block_free(t->range_block);
@@ -217,7 +223,10 @@ FIRN_INTERNAL status table_open(const table_open_args *args, table **out) {
     TRY(table_read_meta(&t->source, t->footer.meta_index, &t->meta));
     TRY(table_open_properties(t));
     TRY(table_open_index(t, args));
-    TRY(table_open_filter(t));
+    TRY(table_open_filter(t, t->meta.filter, &t->filter_memory, &t->filter));
+    if (t->properties.prefix)
+        TRY(table_open_filter(t, t->meta.prefix_filter, &t->prefix_filter_memory,
+                              &t->prefix_filter));
     TRY(table_open_ranges(t));
     t->verifies_reads = args->verifies_reads;
     if (args->is_mapped)
@@ -247,6 +256,14 @@ FIRN_INTERNAL void table_unref(table *t) {
 
 FIRN_INTERNAL const table_properties *table_get_properties(const table *t) {
     return &t->properties;
+}
+
+FIRN_INTERNAL bool table_may_have_prefix(const table *t, slice prefix) {
+    if (LIKELY(!t->prefix_filter.lines))
+        return true;
+    slice known = prefix_of(t->properties.prefix, prefix);
+    return !slice_is_set(known) ||
+           filter_may_contain(&t->prefix_filter, hash64(known.data, known.size));
 }
 
 FIRN_INTERNAL uint64_t table_memory_bytes(const table *t) {

@@ -12,6 +12,7 @@
 #include "format/key.h"
 #include "format/large_ref.h"
 #include "format/lookup.h"
+#include "format/prefix.h"
 #include "format/range_tombstone.h"
 #include "iter/iter.h"
 #include "platform/vfs.h"
@@ -45,6 +46,8 @@ typedef struct table_properties {
     uint64_t min_sequence, max_sequence, min_expiry, max_expiry;
     uint32_t keyspace;
     uint32_t filter_bits_per_key; /* 0: no filter */
+    prefix_rule prefix;           /* that the filter of prefixes follows; 0: none, or one of a rule
+                                     this build does not know */
 } table_properties;
 FIRN_INTERNAL const table_properties *table_get_properties(const table *t);
 /* Whether blocks are used in place. */
@@ -57,12 +60,17 @@ typedef struct table_read_args {
     bool cached_only;          /* WOULD_BLOCK instead of reading a block that is not in the cache */
     bool read_ahead;           /* iterators: the caller will scan (compaction, long scans) */
     const iter_bounds *bounds; /* iterators: borrowed for their life; NULL: none */
+    slice prefix; /* iterators over several tables: only keys that begin so are wanted; borrowed for
+                     their life. Unset: any */
     bool is_last; /* lookups: no other table will be asked, so the key is likely here */
 } table_read_args;
 
 /* The table's range deletes, which table_get() knows of and iterators do not show; NULL: it has
  * none. They live as long as the table is open. */
 FIRN_INTERNAL const range_fragments *table_ranges(const table *t);
+
+/* False: no key of the table begins with `prefix`; its filter of prefixes says so. */
+FIRN_INTERNAL bool table_may_have_prefix(const table *t, slice prefix);
 
 /* What one call did, for statistics and for those who ask. */
 typedef struct table_get_trace {

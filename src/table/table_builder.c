@@ -16,10 +16,18 @@
 /* A block is cut when its keys, written out in full, reach this: far below what readers accept. */
 enum { TABLE_BUILDER_KEYS_BYTES = 4 << 20 };
 
+/* Per prefix, where whole keys have no filter to say how many. */
+enum { TABLE_BUILDER_PREFIX_BITS = 10 };
+
 /* A partition is read where a data block is not cached, so it should not be much larger than one;
  * the top has to name all of them. An index of a few partitions is held whole: less memory than the
  * table's buffers, and a search without the cache. */
 enum { TABLE_BUILDER_PARTITION_BYTES = 8 << 10, TABLE_BUILDER_PARTITIONS_MIN = 8 };
+
+typedef struct table_hashes {
+    uint64_t *list;
+    uint64_t count, capacity;
+} table_hashes;
 
 struct table_builder {
     table_builder_args args;
@@ -37,8 +45,8 @@ struct table_builder {
 
     block_handle pending; /* a block whose separator waits for the next key; bytes 0: none */
     buf separator;
-    uint64_t *hashes; /* of all user keys, for the filter */
-    uint64_t hash_count, hash_capacity;
+    table_hashes keys, prefixes; /* for the filters */
+    uint32_t prefix_bytes;       /* of the last key's prefix; 0: it has none */
 };
 
 static COLD status table_builder_no_memory(const table_builder *b) {
@@ -57,8 +65,10 @@ FIRN_INTERNAL status table_builder_new(const table_builder_args *args, table_bui
     memcpy(b->properties.identity, args->identity, sizeof b->properties.identity);
     b->properties.keyspace = args->keyspace;
     b->properties.filter_bits_per_key = args->filter_bits_per_key;
+    b->properties.prefix = args->prefix;
+    DCHECK(prefix_rule_is_sound(args->prefix) && !(args->prefix && args->order.custom));
     b->properties.min_sequence = UINT64_MAX;
-    b->format = TABLE_FORMAT_FIRST;
+    b->format = args->prefix ? TABLE_FORMAT : TABLE_FORMAT_FIRST;
     status st = table_writer_init(&b->output, args->file, args->identity);
     b->output.codec_level = args->codec_level;
     if (!status_is_ok(st)) {
@@ -80,7 +90,8 @@ FIRN_INTERNAL void table_builder_free(table_builder *b) {
                    &b->range_smallest, &b->range_largest, &b->separator};
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
         buf_deinit(bufs[i]);
-    memory_free(b->hashes);
+    memory_free(b->keys.list);
+    memory_free(b->prefixes.list);
     memory_free(b);
 }
 
@@ -114,14 +125,36 @@ static status table_builder_index_pending(table_builder *b, const internal_key *
     return buf_status(&b->separator);
 }
 
-static bool table_builder_grow_hashes(table_builder *b) {
-    uint64_t capacity = b->hash_capacity ? b->hash_capacity * 2 : 4096;
-    uint64_t *hashes = memory_resize(b->hashes, capacity * sizeof *hashes);
-    if (!hashes)
+static bool table_hashes_grow(table_hashes *h) {
+    uint64_t capacity = h->capacity ? h->capacity * 2 : 4096;
+    uint64_t *list = memory_resize(h->list, capacity * sizeof *list);
+    if (!list)
         return false;
-    b->hashes = hashes;
-    b->hash_capacity = capacity;
+    h->list = list;
+    h->capacity = capacity;
     return true;
+}
+
+static inline bool table_hashes_push(table_hashes *h, slice bytes) {
+    if (UNLIKELY(h->count == h->capacity) && !table_hashes_grow(h))
+        return false;
+    h->list[h->count++] = hash64(bytes.data, bytes.size);
+    return true;
+}
+
+/* Keys with the same prefix follow each other; `shared` bytes are those of the last key too. */
+static bool table_builder_note_prefix(table_builder *b, slice user, uint32_t shared) {
+    slice prefix = prefix_of(b->args.prefix, user);
+    bool is_new = prefix.size > 0 && (prefix.size != b->prefix_bytes || shared < prefix.size);
+    b->prefix_bytes = (uint32_t)prefix.size;
+    return !is_new || table_hashes_push(&b->prefixes, prefix);
+}
+
+/* What the filters will know of a user key that was not there before. */
+static bool table_builder_note_key(table_builder *b, slice user, uint32_t shared) {
+    if (b->args.prefix && !table_builder_note_prefix(b, user, shared))
+        return false;
+    return !b->args.filter_bits_per_key || table_hashes_push(&b->keys, user);
 }
 
 /* Checks that `key` comes after the last one. What both begin with, found for the prefix
@@ -161,6 +194,11 @@ static status table_builder_keep_last(table_builder *b, internal_key key, uint32
     return STATUS_OK;
 }
 
+static void table_builder_needs_format(table_builder *b, uint32_t format) {
+    if (b->format < format)
+        b->format = format;
+}
+
 static void table_builder_count_sequence(table_builder *b, uint64_t sequence) {
     table_properties *p = &b->properties;
     if (sequence < p->min_sequence)
@@ -178,20 +216,16 @@ static status table_builder_append(table_builder *b, internal_key key, slice val
     uint32_t shared = table_builder_check_order(b, key, &same_user_key);
     if (b->pending.bytes)
         TRY(table_builder_index_pending(b, &key));
-    if (b->args.filter_bits_per_key && !same_user_key) {
-        slice user = internal_key_user(key).s;
-        if (UNLIKELY(b->hash_count == b->hash_capacity) && !table_builder_grow_hashes(b)) {
-            st = table_builder_no_memory(b);
-            goto out;
-        }
-        b->hashes[b->hash_count++] = hash64(user.data, user.size);
+    if (!same_user_key && UNLIKELY(!table_builder_note_key(b, internal_key_user(key).s, shared))) {
+        st = table_builder_no_memory(b);
+        goto out;
     }
     block_builder_add(&b->data, key.s, shared, value);
     TRY(table_builder_keep_last(b, key, shared));
     p->entries++;
     p->deletes += op_kind_is_delete(internal_key_kind(key));
     if (UNLIKELY(!op_kind_is_first_format((uint8_t)internal_key_kind(key))))
-        b->format = TABLE_FORMAT_KINDS;
+        table_builder_needs_format(b, TABLE_FORMAT_KINDS);
     expiry_range_note(&b->expiry, internal_key_kind(key), value);
     b->hidden_versions += same_user_key;
     p->raw_key_bytes += key.s.size;
@@ -276,7 +310,7 @@ FIRN_INTERNAL status table_builder_add_range_tombstone(table_builder *b, interna
     }
     block_builder_add(&b->range_tombstones, start.s, 0, end.s);
     b->properties.range_tombstones++;
-    b->format = TABLE_FORMAT_KINDS;
+    table_builder_needs_format(b, TABLE_FORMAT_KINDS);
     b->properties.raw_key_bytes += start.s.size;
     b->properties.raw_value_bytes += end.s.size;
     table_builder_count_sequence(b, internal_key_sequence(start));
@@ -294,16 +328,16 @@ FIRN_INTERNAL uint64_t table_builder_entries(const table_builder *b) {
     return b->properties.entries;
 }
 
-static status table_builder_write_filter(table_builder *b, block_handle *out) {
+static status table_builder_write_filter(table_builder *b, const table_hashes *hashes,
+                                         uint32_t bits, block_handle *out) {
     *out = (block_handle){0};
-    uint32_t bits = b->args.filter_bits_per_key;
     if (bits == 0)
         return STATUS_OK;
-    size_t bytes = filter_bytes(b->hash_count, bits);
+    size_t bytes = filter_bytes(hashes->count, bits);
     uint8_t *filter = memory_new(bytes);
     if (!filter)
         return table_builder_no_memory(b);
-    filter_build(b->hashes, b->hash_count, bits, filter);
+    filter_build(hashes->list, hashes->count, bits, filter);
     status st = table_writer_block(&b->output, slice_of(filter, bytes), CODEC_NONE, out);
     memory_free(filter);
     return st;
@@ -334,6 +368,7 @@ static status table_builder_write_meta_index(table_builder *b, const table_meta_
         block_handle handle;
     } parts[] = {
         {TABLE_META_FILTER, meta->filter},
+        {TABLE_META_PREFIX_FILTER, meta->prefix_filter},
         {TABLE_META_PROPERTIES, meta->properties},
         {TABLE_META_RANGE_TOMBSTONES, meta->range_tombstones},
     };
@@ -408,7 +443,7 @@ static status table_builder_write_index(table_builder *b, table_footer *footer) 
     } else {
         TRY(table_builder_write_partitions(b, partition_bytes, whole, &footer->index));
         footer->is_partitioned = true;
-        b->format = TABLE_FORMAT;
+        table_builder_needs_format(b, TABLE_FORMAT);
     }
 out:
     return st;
@@ -442,7 +477,11 @@ FIRN_INTERNAL status table_builder_finish(table_builder *b, table_summary *out) 
         b->properties.min_sequence = 0;
     b->properties.min_expiry = b->expiry.least_ms;
     b->properties.max_expiry = expiry_range_end(&b->expiry);
-    TRY(table_builder_write_filter(b, &meta.filter));
+    uint32_t bits = b->args.filter_bits_per_key;
+    TRY(table_builder_write_filter(b, &b->keys, bits, &meta.filter));
+    if (b->args.prefix)
+        TRY(table_builder_write_filter(b, &b->prefixes, bits ? bits : TABLE_BUILDER_PREFIX_BITS,
+                                       &meta.prefix_filter));
     if (b->range_tombstones.entries)
         TRY(table_builder_write_block(b, &b->range_tombstones, b->args.codec,
                                       &meta.range_tombstones));

@@ -26,6 +26,8 @@ typedef struct table_builder_args {
     uint32_t block_bytes; /* target, raw */
     uint32_t restart_interval;
     uint32_t filter_bits_per_key;   /* 0: none */
+    prefix_rule prefix;             /* 0: no filter of prefixes; needs the bytewise order. It takes
+                                       filter_bits_per_key per prefix, or 10 */
     uint32_t index_partition_bytes; /* raw, of a partition of the index; 0: 8 KiB. An index of less
                                        than eight times that is one block */
     codec_id codec;

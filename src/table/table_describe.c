@@ -71,6 +71,16 @@ static status table_describe_place(table_describer *d, const char *what, block_h
     return table_describe_print(d);
 }
 
+static status table_describe_filter(table_describer *d, const char *what, block_handle handle,
+                                    const filter_view *view) {
+    status st = table_describe_place(d, what, handle);
+    if (!status_is_ok(st) || !view->lines)
+        return st;
+    buf_printf(&d->line, "  %-18s %" PRIu32 " lines of 64 bytes, %" PRIu32 " probes", "",
+               view->line_count, view->probes);
+    return table_describe_print(d);
+}
+
 static status table_describe_footer(table_describer *d) {
     status st = STATUS_OK;
     const table *t = d->t;
@@ -85,16 +95,19 @@ static status table_describe_footer(table_describer *d) {
     TRY(table_describe_place(d, t->top.firsts ? "top of the index" : "index", t->footer.index));
     TRY(table_describe_place(d, "properties", t->meta.properties));
     TRY(table_describe_place(d, "range tombstones", t->meta.range_tombstones));
-    TRY(table_describe_place(d, "filter", t->meta.filter));
-    if (t->filter.lines) {
-        buf_printf(&d->line, "  %-18s %" PRIu32 " lines of 64 bytes, %" PRIu32 " probes", "",
-                   t->filter.line_count, t->filter.probes);
-        TRY(table_describe_print(d));
-    }
+    TRY(table_describe_filter(d, "filter", t->meta.filter, &t->filter));
+    if (t->meta.prefix_filter.bytes)
+        TRY(table_describe_filter(d, "filter of prefixes", t->meta.prefix_filter,
+                                  &t->prefix_filter));
     buf_printf(&d->line, "properties");
     TRY(table_describe_print(d));
     buf_printf(&d->line, "  %-20s %s", "comparator", key_order_name(t->order));
     TRY(table_describe_print(d));
+    if (t->properties.prefix) {
+        char rule[PREFIX_NAME_BYTES];
+        buf_printf(&d->line, "  %-20s %s", "prefix", prefix_rule_name(t->properties.prefix, rule));
+        TRY(table_describe_print(d));
+    }
     if (!d->stopped)
         d->stopped = !properties_print(&t->properties, d->print, d->context);
 out:

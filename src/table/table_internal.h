@@ -13,7 +13,7 @@
 
 /* The meta-index: where the blocks that are not data lie; bytes == 0: absent. */
 typedef struct table_meta_index {
-    block_handle filter, properties, range_tombstones;
+    block_handle filter, prefix_filter, properties, range_tombstones;
 } table_meta_index;
 
 struct table {
@@ -34,16 +34,17 @@ struct table {
     table_footer footer;
     table_meta_index meta;
     table_properties properties;
-    table_index index;      /* all of it, unless it is read by partition */
-    table_index top;        /* of a partitioned index; firsts == NULL: the index is one block */
-    bool is_by_partition;   /* partitions are in the block cache, not in `index` */
-    uint32_t block_count;   /* data blocks */
-    uint64_t data_end;      /* no data block reaches beyond */
-    filter_view filter;     /* into filter_memory */
-    uint8_t *filter_memory; /* NULL: no filter */
-    size_t filter_memory_bytes;
-    range_fragments *ranges;  /* NULL: no range tombstones */
-    table_block *range_block; /* that their keys lie in */
+    table_index index;         /* all of it, unless it is read by partition */
+    table_index top;           /* of a partitioned index; firsts == NULL: the index is one block */
+    bool is_by_partition;      /* partitions are in the block cache, not in `index` */
+    uint32_t block_count;      /* data blocks */
+    uint64_t data_end;         /* no data block reaches beyond */
+    filter_view filter;        /* of user keys */
+    filter_view prefix_filter; /* of their prefixes, by properties.prefix */
+    uint8_t *filter_memory, *prefix_filter_memory; /* NULL: no such filter */
+    size_t filter_memory_bytes;                    /* both */
+    range_fragments *ranges;                       /* NULL: no range tombstones */
+    table_block *range_block;                      /* that their keys lie in */
 
     vfs_mapping mapping; /* of the whole file; no file: blocks are read */
     bool verifies_reads;
@@ -55,6 +56,7 @@ struct table {
 
 /* Names in the meta-index. */
 #define TABLE_META_FILTER           "filter.bloom"
+#define TABLE_META_PREFIX_FILTER    "filter.prefix"
 #define TABLE_META_PROPERTIES       "properties"
 #define TABLE_META_RANGE_TOMBSTONES "range_tombstones"
 

@@ -84,6 +84,9 @@ static status table_verifier_entry(table_verifier *v, block_place at, const iter
     const filter_view *filter = &v->t->filter;
     if (filter->lines && !filter_may_contain(filter, hash64(user.data, user.size)))
         return error_corruption_at(at.path, at.offset, "the filter denies a key of the block");
+    if (!table_may_have_prefix(v->t, user))
+        return error_corruption_at(at.path, at.offset,
+                                   "the filter of prefixes denies a key of the block");
     seen->deletes += op_kind_is_delete(internal_key_kind(key));
     expiry_range_note(&v->expiry, internal_key_kind(key), slice_of(e->value, e->value_bytes));
     seen->raw_key_bytes += e->key_bytes;
@@ -149,8 +152,8 @@ static status table_verifier_meta(table_verifier *v) {
     TRY(table_read_footer(source, &footer));
     TRY(table_read_meta(source, footer.meta_index, &meta));
     TRY(table_verifier_advance(v, TABLE_FOOTER_BYTES));
-    const block_handle handles[] = {footer.meta_index, footer.index, meta.properties, meta.filter,
-                                    meta.range_tombstones};
+    const block_handle handles[] = {footer.meta_index, footer.index,       meta.properties,
+                                    meta.filter,       meta.prefix_filter, meta.range_tombstones};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         if (handles[i].bytes == 0)
             continue;

@@ -1,6 +1,6 @@
-/* tests/golden/data/table_v3.sst was written by the first release of table format 3: a partitioned
- * index. It must open for ever, and as long as format 3 is written the same input must give the
- * same bytes.
+/* tests/golden/data/table_v3*.sst were written by the first release of table format 3: a
+ * partitioned index, and a filter of prefixes. They must open for ever, and as long as format 3 is
+ * written the same input must give the same bytes.
  *
  * FIRN_GOLDEN_WRITE=1 writes the file where there is none yet. */
 #include <stdio.h>
@@ -25,7 +25,20 @@ static void golden3_entry(int i, buf *key, buf *value) {
         buf_printf(value, "value %d", i);
 }
 
-static void golden3_build(vfs_mem *disk) {
+/* A partitioned index; or a filter of prefixes. */
+typedef struct golden3_file {
+    const char *name;
+    uint32_t partition_bytes;
+    prefix_rule prefix;
+    uint8_t index_kind;
+} golden3_file;
+static const golden3_file golden3_files[] = {
+    {"table_v3.sst", 60, 0, 2},
+    {"table_v3_prefix.sst", 0, PREFIX_UNTIL + '/', 1},
+};
+enum { GOLDEN3_FILES = sizeof golden3_files / sizeof *golden3_files };
+
+static void golden3_build(vfs_mem *disk, const golden3_file *which) {
     vfs_file *file = NULL;
     table_builder *b = NULL;
     table_summary summary;
@@ -36,7 +49,8 @@ static void golden3_build(vfs_mem *disk) {
                                .block_bytes = 128,
                                .restart_interval = 8,
                                .filter_bits_per_key = 10,
-                               .index_partition_bytes = 60,
+                               .index_partition_bytes = which->partition_bytes,
+                               .prefix = which->prefix,
                                .codec = CODEC_NONE};
     for (int i = 0; i < 16; i++)
         args.identity[i] = (uint8_t)(0xd0 + i);
@@ -52,18 +66,20 @@ static void golden3_build(vfs_mem *disk) {
     buf_deinit(&value);
 }
 
-static const char *golden3_path(void) {
+static const char *golden3_path(const golden3_file *which) {
     const char *source = getenv("FIRN_SOURCE");
     static char path[1024];
-    snprintf(path, sizeof path, "%s/tests/golden/data/table_v3.sst", source ? source : ".");
+    snprintf(path, sizeof path, "%s/tests/golden/data/%s", source ? source : ".", which->name);
     return path;
 }
 
 /* With its whole index, and by partition. */
-static void golden3_read(cache *blocks) {
+static void golden3_read(const golden3_file *which, cache *blocks) {
     table *t = NULL;
     buf key = {0}, value = {0};
-    table_open_args args = {.vfs = firn_vfs_default(), .path = golden3_path(), .blocks = blocks};
+    table_open_args args = {.vfs = firn_vfs_default(),
+                            .path = golden3_path(which),
+                            .blocks = blocks};
     ASSERT_OK(table_open(&args, &t));
     for (int i = 0; i < GOLDEN3_KEYS; i++) {
         lookup found;
@@ -83,6 +99,9 @@ static void golden3_read(cache *blocks) {
     }
     assert_int_equal(table_get_properties(t)->entries, GOLDEN3_KEYS);
     assert_int_equal(table_get_properties(t)->data_blocks, 12);
+    assert_int_equal(table_get_properties(t)->prefix, which->prefix);
+    assert_true(table_may_have_prefix(t, slice_from_string("station/02")));
+    assert_int_equal(table_may_have_prefix(t, slice_from_string("garden/02")), !which->prefix);
     ASSERT_OK(table_verify(t, NULL, NULL));
     table_unref(t);
     buf_deinit(&key);
@@ -90,36 +109,43 @@ static void golden3_read(cache *blocks) {
 }
 
 TEST(golden_table_v3, opens_and_says_what_was_written) {
-    cache *blocks = NULL;
-    golden3_read(NULL);
-    ASSERT_OK(cache_new(1 << 20, 1, &blocks));
-    golden3_read(blocks);
-    cache_free(blocks);
+    for (int i = 0; i < GOLDEN3_FILES; i++) {
+        cache *blocks = NULL;
+        golden3_read(&golden3_files[i], NULL);
+        ASSERT_OK(cache_new(1 << 20, 1, &blocks));
+        golden3_read(&golden3_files[i], blocks);
+        cache_free(blocks);
+    }
 }
 
-TEST(golden_table_v3, is_what_the_builder_still_writes) {
+static void golden3_compare(const golden3_file *which) {
     vfs_mem *disk = NULL;
     uint64_t bytes = 0;
     static uint8_t stored[65536];
     ASSERT_OK(vfs_mem_new(&disk));
-    golden3_build(disk);
+    golden3_build(disk, which);
     uint8_t *built = vfs_mem_contents(disk, "/golden.sst", &bytes);
     assert_non_null(built);
     if (getenv("FIRN_GOLDEN_WRITE")) {
-        FILE *new_file = fopen(golden3_path(), "wbx");
+        FILE *new_file = fopen(golden3_path(which), "wbx");
         if (new_file) {
             assert_int_equal(fwrite(built, 1, bytes, new_file), bytes);
             assert_int_equal(fclose(new_file), 0);
         }
     }
-    FILE *file = fopen(golden3_path(), "rb");
+    FILE *file = fopen(golden3_path(which), "rb");
     assert_non_null(file);
     assert_int_equal(fread(stored, 1, sizeof stored, file), bytes);
     (void)fclose(file);
     assert_memory_equal(stored, built, bytes);
     assert_int_equal(built[bytes - 12], 3);
-    assert_int_equal(built[bytes - 24], 2); /* the index's kind */
+    assert_int_equal(built[bytes - 24], which->index_kind);
     vfs_mem_free(disk);
+}
+
+TEST(golden_table_v3, is_what_the_builder_still_writes) {
+    for (int i = 0; i < GOLDEN3_FILES; i++)
+        golden3_compare(&golden3_files[i]);
 }
 
 TEST_MAIN(RUN(golden_table_v3, is_what_the_builder_still_writes),

@@ -51,6 +51,22 @@ TEST(option_table, narrow_numbers_do_not_wrap) {
     assert_int_equal(o.filter_bits_per_key, UINT32_MAX);
 }
 
+TEST(option_table, reads_prefix_rules) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    ASSERT_OK(option_table_set(&o, "prefix_filter", "first:12"));
+    assert_int_equal(o.prefix_filter, FIRN_PREFIX_FIRST(12));
+    ASSERT_OK(option_table_set(&o, "prefix_filter", "until:/"));
+    assert_int_equal(o.prefix_filter, FIRN_PREFIX_UNTIL('/'));
+    ASSERT_OK(option_table_set(&o, "prefix_filter", "until:ff"));
+    assert_int_equal(o.prefix_filter, FIRN_PREFIX_UNTIL('\xff'));
+    ASSERT_CODE(option_table_set(&o, "prefix_filter", "first:256"), FIRN_INVALID_ARGUMENT);
+    ASSERT_CODE(option_table_set(&o, "prefix_filter", "until:"), FIRN_INVALID_ARGUMENT);
+    ASSERT_CODE(option_table_set(&o, "prefix_filter", "8"), FIRN_INVALID_ARGUMENT);
+    assert_int_equal(o.prefix_filter, FIRN_PREFIX_UNTIL('\xff'));
+    ASSERT_OK(option_table_set(&o, "prefix_filter", "none"));
+    assert_int_equal(o.prefix_filter, 0);
+}
+
 TEST(option_table, reads_words) {
     firn_options o = FIRN_OPTIONS_INIT;
     ASSERT_OK(option_table_set(&o, "durability", "every-commit"));
@@ -121,6 +137,6 @@ TEST(option_table, names_are_distinct_and_complete) {
 }
 
 TEST_MAIN(RUN(option_table, reads_numbers_with_suffixes),
-          RUN(option_table, narrow_numbers_do_not_wrap), RUN(option_table, reads_words),
-          RUN(option_table, reads_a_codec_for_each_level),
+          RUN(option_table, narrow_numbers_do_not_wrap), RUN(option_table, reads_prefix_rules),
+          RUN(option_table, reads_words), RUN(option_table, reads_a_codec_for_each_level),
           RUN(option_table, names_are_distinct_and_complete))

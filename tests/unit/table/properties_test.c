@@ -49,6 +49,26 @@ TEST(properties, round_trip_and_skip_unknown_names) {
     assert_true(slice_equal(comparator, slice_from_string("some.order")));
 }
 
+TEST(properties, a_prefix_rule_of_a_later_build_is_left_alone) {
+    table_properties in = properties_test_make(), out = {0};
+    slice comparator;
+    for (int i = 0; i < 3; i++) {
+        block_builder b;
+        block_builder_init(&b, 1);
+        in.prefix = i == 0 ? 0 : i == 1 ? 17 : PREFIX_UNTIL + 0xfe;
+        properties_encode(&in, "some.order", &b);
+        ASSERT_OK(properties_test_decode(&b, &out, &comparator));
+        assert_int_equal(out.prefix, in.prefix);
+    }
+    block_builder b;
+    block_builder_init(&b, 1);
+    in.prefix = 0;
+    properties_encode(&in, "some.order", &b);
+    block_builder_add(&b, slice_from_string("prefix"), 0, slice_from_string("third-word"));
+    ASSERT_OK(properties_test_decode(&b, &out, &comparator));
+    assert_int_equal(out.prefix, 0);
+}
+
 TEST(properties, are_stored_in_the_order_of_their_names) {
     table_properties in = properties_test_make();
     block_builder b;
@@ -56,6 +76,7 @@ TEST(properties, are_stored_in_the_order_of_their_names) {
     block_view view;
     int count = 0;
     block_builder_init(&b, 1);
+    in.prefix = 1;
     properties_encode(&in, "some.order", &b);
     ASSERT_OK(block_builder_finish(&b, &raw));
     assert_true(block_view_init(&view, raw));
@@ -68,7 +89,7 @@ TEST(properties, are_stored_in_the_order_of_their_names) {
         previous = name;
         count++;
     }
-    assert_int_equal(count, 15);
+    assert_int_equal(count, 16);
     block_builder_deinit(&b);
 }
 
@@ -110,6 +131,7 @@ TEST(properties, print_until_told_to_stop) {
 }
 
 TEST_MAIN(RUN(properties, round_trip_and_skip_unknown_names),
+          RUN(properties, a_prefix_rule_of_a_later_build_is_left_alone),
           RUN(properties, are_stored_in_the_order_of_their_names),
           RUN(properties, missing_or_malformed_ones_are_corruption),
           RUN(properties, print_until_told_to_stop))

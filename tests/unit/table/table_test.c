@@ -1,5 +1,6 @@
 #include "table_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,6 +162,7 @@ static void table_test_small_indexed(fixture *f, table_builder_args *args,
     *args = fixture_args();
     args->block_bytes = 256;
     args->index_partition_bytes = partition_bytes;
+    args->prefix = partition_bytes ? 26 : 0; /* of 27 bytes */
     fixture_fill(f, &r, 1, 40);
     static uint8_t large[1100];
     memset(large, 'L', sizeof large);
@@ -173,14 +175,18 @@ static void table_test_small(fixture *f, table_builder_args *args) {
     table_test_small_indexed(f, args, 0);
 }
 
-/* Each byte in turn, with one bit changed and with all bits set; blocks in place and read. */
-static void table_test_flip_all(uint32_t partition_bytes, bool has_cache) {
+/* Each byte in turn, with one bit changed and with all bits set; blocks in place and read. With
+ * `behind_data` only what lies behind the data blocks. */
+static void table_test_flip_all(uint32_t partition_bytes, bool has_cache, bool behind_data) {
     fixture f;
     table_builder_args args;
     table_test_small_indexed(&f, &args, partition_bytes);
     uint64_t bytes = 0;
     fixture_bytes(&f, &bytes);
-    for (uint64_t i = 0; i < bytes; i++) {
+    table *whole = fixture_open(&f, NULL);
+    uint64_t first = behind_data ? whole->data_end : 0;
+    table_unref(whole);
+    for (uint64_t i = first; i < bytes; i++) {
         uint8_t *data = fixture_bytes(&f, &bytes);
         uint8_t before = data[i];
         for (int mapped = 0; mapped < 2; mapped++) {
@@ -200,9 +206,9 @@ static void table_test_flip_all(uint32_t partition_bytes, bool has_cache) {
 }
 
 TEST(table, any_flipped_byte_is_noticed_and_no_answer_is_wrong) {
-    table_test_flip_all(0, false);
-    table_test_flip_all(20, false); /* partitioned, joined at open */
-    table_test_flip_all(20, true);  /* read by partition */
+    table_test_flip_all(0, false, false);
+    table_test_flip_all(20, false, true); /* partitioned, joined at open */
+    table_test_flip_all(20, true, true);  /* read by partition */
 }
 
 TEST(table, any_truncation_is_refused_at_open) {
@@ -324,6 +330,55 @@ TEST(table, range_tombstones_hide_what_is_older_and_widen_the_bounds) {
     buf_deinit(&start);
     buf_deinit(&point);
     fixture_deinit(&f);
+}
+
+/* Whether the table may have keys that begin with what the text is. */
+static bool table_test_has(const table *t, const char *prefix) {
+    return table_may_have_prefix(t, slice_from_string(prefix));
+}
+
+TEST(table, knows_the_prefixes_of_its_keys_by_its_own_rule) {
+    fixture f;
+    for (int by_byte = 0; by_byte < 2; by_byte++) {
+        char key[32];
+        fixture_init(&f);
+        table_builder_args args = fixture_args();
+        args.prefix = by_byte ? PREFIX_UNTIL + '/' : 4;
+        args.filter_bits_per_key = by_byte ? 0 : 20;
+        for (int i = 0; i < 600; i++) {
+            snprintf(key, sizeof key, "%03d/%d", i / 3 * 2, i % 3);
+            fixture_add(&f, slice_from_string(key), 2, OP_PUT, slice_from_string("v"));
+            fixture_add(&f, slice_from_string(key), 1, OP_PUT, slice_from_string("older"));
+        }
+        fixture_add(&f, slice_from_string("x"), 1, OP_PUT, slice_from_string("v"));
+        fixture_sort(&f, args.order);
+        fixture_build(&f, &args);
+        table *t = fixture_open(&f, NULL);
+        assert_int_equal(t->footer.format, 3);
+        assert_int_equal(table_get_properties(t)->prefix, args.prefix);
+        assert_int_equal(t->prefix_filter.line_count, (200 * (by_byte ? 10 : 20) + 511) / 512);
+        int wrong = 0;
+        for (int i = 0; i < 400; i++) {
+            snprintf(key, sizeof key, "%03d/", i);
+            bool has = table_test_has(t, key);
+            assert_true(has || i % 2);
+            wrong += has && i % 2;
+            snprintf(key, sizeof key, "%03d/2 and so on", i);
+            assert_int_equal(table_test_has(t, key), has);
+        }
+        assert_in_range(wrong, 0, 10); /* of 200 */
+        /* What has no prefix itself says nothing. */
+        assert_true(table_test_has(t, "77") && table_test_has(t, "") && table_test_has(t, "777"));
+        assert_true(table_may_have_prefix(t, SLICE_UNSET));
+        ASSERT_OK(table_verify(t, NULL, NULL));
+        /* A filter that denies a key is found. */
+        memset((uint8_t *)(uintptr_t)t->prefix_filter.lines, 0,
+               t->prefix_filter.line_count * FILTER_LINE_BYTES);
+        ASSERT_CODE(table_verify(t, NULL, NULL), FIRN_CORRUPTION);
+        assert_non_null(strstr(error_detail_get(), "filter of prefixes"));
+        table_unref(t);
+        fixture_deinit(&f);
+    }
 }
 
 TEST(table, a_pinned_value_outlives_eviction_and_the_table) {
@@ -509,6 +564,7 @@ TEST_MAIN(RUN(table, agrees_with_a_sorted_array_for_every_shape_of_keys_and_bloc
           RUN(table, open_checks_what_the_caller_expects),
           RUN(table, newer_format_is_not_supported_by_name),
           RUN(table, range_tombstones_hide_what_is_older_and_widen_the_bounds),
+          RUN(table, knows_the_prefixes_of_its_keys_by_its_own_rule),
           RUN(table, a_pinned_value_outlives_eviction_and_the_table),
           RUN(table, cached_gets_neither_read_nor_allocate),
           RUN(table, reading_without_filling_leaves_the_cache_alone),
