@@ -12,13 +12,16 @@ STATES ?= 100000
 PART   ?=
 STEPS  ?= 4000000
 HOURS  ?= 1
+# Workloads for `make flame`; empty for the usual ones.
+W      ?=
 
 BUILD = tools/build.sh -j $(JOBS)
 CTEST = ctest -j $(JOBS)
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo demo-write-path test check asan tsan valgrind coverage fuzz crash mutants \
-        explore bench bench-read bench-write bench-compaction bench-floors bench-goals bench-full \
+        explore bench bench-read bench-write bench-compaction bench-floors bench-goals \
+        bench-tuning bench-full flame \
         guard simulate fmt tidy-all docs install amalgamation clean
 
 all: ## build the library and the tool into build/release
@@ -126,6 +129,14 @@ bench-floors: setup ## each floor that was asked for, and what is reached
 bench-goals: setup ## the table of goals, two key shapes; half an hour
 	@tools/setup.sh bench
 	@bench/compare --set goals
+
+bench-tuning: setup ## what each option is worth: one changed at a time
+	@bench/compare --set tuning
+
+flame: setup ## flame graphs into build/flame; W=readrandom for one
+	@tools/setup.sh flame
+	@$(BUILD) release
+	@bench/flame $(W)
 
 guard: setup ## instructions, allocations and I/O calls of the hot paths against their ranges
 	@tools/setup.sh valgrind

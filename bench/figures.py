@@ -192,6 +192,18 @@ def figure_row(measured, figure, peers):
     return row
 
 
+def settings_table(title, columns, measured):
+    """A row for each section, Firn's figures as columns: (heading, unit, label, value)."""
+    rows = []
+    for name, results in measured.sections.items():
+        row = [results.document.get("title", name).split(":")[0]]
+        for _, unit, label, value in columns:
+            numbers = of(name, label, value)(measured, "firn")
+            row.append(shown(median(numbers.values()), unit) if numbers else "")
+        rows.append(row)
+    return f"## {title}\n\n" + table(["setting"] + [column[0] for column in columns], rows)
+
+
 def figures_table(title, figures, measured):
     """The table in Markdown; empty where nothing of it was measured."""
     peers = [peer for peer in PEERS

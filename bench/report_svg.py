@@ -104,21 +104,32 @@ def amplification_plot(results):
     return drawing
 
 
+NINES = 4  # the axis ends at 99.99 %
+
+
+def nines_of(share):
+    return min(-log10(max(1 - share, 10 ** -NINES)), NINES)
+
+
 def latency_panel(drawing, index, label, curves):
-    """Cumulative distributions over a logarithmic time axis; the last percent is cut off."""
+    """Cumulative distributions: time to the right, in powers of ten, the share of operations done
+    upwards, in nines."""
     left, top, width, height = drawing.panel(index, label)
-    points = [ns for _, cdf in curves for ns, share in cdf if ns > 0 and share <= 0.999]
+    points = [ns for _, cdf in curves for ns, share in cdf if ns > 0 and nines_of(share) < NINES]
     low = int(log10(max(min(points, default=10), 10)))
     high = max(ceil(log10(max(points, default=100))), low + 1)
     for power in range(low, high + 1):
         x = left + width * (power - low) / (high - low)
         drawing.text(x, top + height + 13, TIME_NAMES.get(power, ""), size=9, anchor="middle")
-        drawing.line([(x, top + height), (x, top + height + 3)], "#888", 1)
-    for share in (0.5, 0.99):
-        drawing.text(left - 4, top + height * (1 - share) + 4, f"{share:.0%}", size=9, anchor="end")
+        drawing.line([(x, top), (x, top + height)], "#eeeeee", 1)
+    for name, share in (("50%", 0.5), ("90%", 0.9), ("99%", 0.99), ("99.9%", 0.999),
+                        ("99.99%", 0.9999)):
+        y = top + height * (1 - nines_of(share) / NINES)
+        drawing.line([(left, y), (left + width, y)], "#eeeeee", 1)
+        drawing.text(left - 4, y + 4, name, size=9, anchor="end")
     for engine, cdf in curves:
         line = [(left + width * min(max((log10(max(ns, 1)) - low) / (high - low), 0), 1),
-                 top + height * (1 - share)) for ns, share in cdf]
+                 top + height * (1 - nines_of(share) / NINES)) for ns, share in cdf]
         drawing.line(line, COLORS.get(engine, "#333"))
 
 

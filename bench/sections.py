@@ -53,7 +53,8 @@ FULL = USUAL + [
              f"--benchmarks=fillseq,readseq,{POINT},compact,readrandom,readseq"]),
 ]
 
-# The table of goals, row by row, for one shape of keys: about a quarter of an hour at 2 M keys.
+# The table of goals, row by row, for one shape of keys: about a quarter of an hour at 2 M keys on a
+# machine that does nothing else.
 GOALS_SINGLE = ("fillseq,readseq,fillseqbatch,fillrandombatch,fillsync,fillrandom,readseq,readrandom,"
                 "readmissing,readhot,seekrandom,scanshort,readwhilewriting,overwrite,deleterandom")
 GOALS_THREADS = "fillrandom@2,readrandom@2,fillrandom@4,readrandom@4"
@@ -61,14 +62,14 @@ GOALS_DELETES = "recovery,fillrandom,delete99,scandeleted,drain,scandeleted"
 
 
 def goals(shape, keys="2M"):
-    usual = [f"--num={keys}", "--rounds=3", f"--key-shape={shape}", "--map=64G"]
+    usual = [f"--num={keys}", "--rounds=2", "--ops=500K", f"--key-shape={shape}", "--map=64G"]
     return [
         Section(f"{shape}: one client, {keys} keys", usual + [f"--benchmarks={GOALS_SINGLE}"]),
         Section(f"{shape}-threads: 2 and 4 clients", usual + [f"--benchmarks={GOALS_THREADS}"]),
         Section(f"{shape}-ycsb: mixed workloads", usual + [f"--benchmarks={YCSB}"]),
         Section(f"{shape}-large values", usual + [f"--benchmarks={LARGE}"]),
-        Section(f"{shape}-deletes, and recovery of 200 MB", usual
-                + ["--ops=200K", f"--benchmarks={GOALS_DELETES}"]),
+        Section(f"{shape}-deletes, and recovery of 200 MB",
+                usual + [f"--benchmarks={GOALS_DELETES}"]),
     ]
 
 
@@ -148,6 +149,33 @@ FLOORS = [
             program="firn-micro"),
 ]
 
+# What each option is worth: Firn alone, one option changed at a time, on a small tree that is as deep
+# as a large one: memtable, files and levels are a 32nd of the usual.
+TUNING_USUAL = ["--num=500K", "--rounds=1", "--memtable=2M", "--option=firn:file_bytes=2M",
+                "--benchmarks=fillrandom,overwrite,flush,drain,readrandom,readmissing,scanshort"]
+TUNING = [Section(title, TUNING_USUAL + changed, ["firn"]) for title, changed in (
+    ("usual: 500 K keys, memtables and files of 2 MiB", []),
+    ("memtable_bytes=512K", ["--memtable=512K"]),
+    ("memtable_bytes=8M", ["--memtable=8M"]),
+    ("file_bytes=512K", ["--option=firn:file_bytes=512K"]),
+    ("file_bytes=16M", ["--option=firn:file_bytes=16M"]),
+    ("level_fanout=4", ["--option=firn:level_fanout=4"]),
+    ("l0_compaction_trigger=8", ["--option=firn:l0_compaction_trigger=8"]),
+    ("strategy=tiered", ["--option=firn:strategy=tiered"]),
+    ("compression=lz4", ["--compression=lz4"]),
+    ("compression=zstd", ["--compression=zstd"]),
+    ("filter_bits_per_key=none", ["--filter-bits=0"]),
+    ("filter_bits_per_key=16", ["--filter-bits=16"]),
+    ("block_bytes=1024", ["--block=1024"]),
+    ("block_bytes=16384", ["--block=16384"]),
+    ("restart_interval=4", ["--option=firn:restart_interval=4"]),
+    ("table_io=pread", ["--option=firn:table_io=pread"]),
+    ("table_io=pread,cache_bytes=6M", ["--option=firn:table_io=pread", "--cache=6M"]),
+    ("verify_reads=yes", ["--option=firn:verify_reads=yes"]),
+    ("log_io=pwrite", ["--option=firn:log_io=pwrite"]),
+    ("durability=every-bytes", ["--option=firn:durability=every-bytes"]),
+)]
+
 SETS = {"tour": TOUR, "usual": USUAL, "full": FULL, "write-path": WRITE_PATH,
-        "read-path": READ_PATH, "compaction": COMPACTION, "floors": FLOORS,
+        "read-path": READ_PATH, "compaction": COMPACTION, "floors": FLOORS, "tuning": TUNING,
         "goals": goals("binary") + goals("user"), "goals-20M": goals("binary", "20M")}

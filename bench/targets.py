@@ -245,6 +245,36 @@ def goals_beside_speed(shape):
     return rows
 
 
+# --- what options are worth ---
+
+
+def result_worker_ns(result):
+    return result["worker_cpu_ns"] / result["operations"]
+
+
+def result_all_ns(result):
+    usage = result["usage_and_drain"]
+    return (usage["cpu_user_ns"] + usage["cpu_system_ns"]) / result["operations"]
+
+
+def result_amplification(result):
+    return result["write_amplification"]
+
+
+# Times on processors, which neighbours disturb least: the whole process where it writes, background
+# work and drain included, the reading thread where it reads.
+SETTINGS = {"tuning": ("What each option is worth, per operation", [
+    ("fillrandom", "ns", "fillrandom", result_all_ns),
+    ("overwrite", "ns", "overwrite", result_all_ns),
+    ("w-amp", "x", "overwrite", result_amplification),
+    ("space", "x", "flush", result_space("table_bytes")),
+    ("readrandom", "ns", "readrandom", result_worker_ns),
+    ("readmissing", "ns", "readmissing", result_worker_ns),
+    ("scanshort", "ns", "scanshort", result_worker_ns),
+    ("put p99.9", "ns", "overwrite", result_latency("write", "p999_ns")),
+    ("anon", "B", "overwrite", lambda r: r["rss_anon_peak"]),
+])}
+
 # (title, figures) of every set that has any.
 TABLES = {
     "write-path": [("What the write path promises", WRITE_PATH)],
