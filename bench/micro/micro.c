@@ -103,7 +103,7 @@ static void micro_usage(void) {
            "  --num       keys in a sorted structure (1000000)\n"
            "  --rounds    how often; figures are medians (3)\n"
            "  --threads   of the inserts by many (8)\n"
-           "  --only      of binary, decimal, user, bytes, table, log, prefix (all)\n"
+           "  --only      of binary, decimal, user, bytes, table, compact, log, prefix (all)\n"
            "  --order     random or sequential (both)\n"
            "  --json      a file for the figures\n");
 }
@@ -143,6 +143,7 @@ int main(int argc, char **argv) {
     for (uint32_t round = 0; round < config.rounds; round++) {
         micro_bytes(&config);
         micro_table(&config);
+        micro_compact(&config);
         micro_log(&config);
         micro_sorted(&config);
         micro_prefix(&config);

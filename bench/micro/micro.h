@@ -47,5 +47,6 @@ void micro_table(const micro_config *config);
 void micro_log(const micro_config *config);
 void micro_prefix(const micro_config *config);
 void micro_prefix_end(void); /* removes what it keeps from round to round */
+void micro_compact(const micro_config *config);
 
 #endif

@@ -2,7 +2,6 @@
 #include "compaction/entry_writer.h"
 #include "compaction/jobs.h"
 #include "compaction/level_iter.h"
-#include "compaction/output_cut.h"
 #include "compaction/range_gather.h"
 #include "iter/merging_iter.h"
 #include "platform/error_detail.h"
@@ -13,7 +12,6 @@
 typedef struct compaction_context {
     const job_env *env;
     const compaction_plan *plan;
-    table_output *output;
     bottom_cursor bottom;
     output_cut cut;
     range_gather gathered; /* of the inputs */
@@ -53,13 +51,6 @@ static status compaction_open_ranges(compaction_context *c, const snapshot_list 
     c->ranges.context = c;
 out:
     return st;
-}
-
-static bool compaction_should_cut(void *context, internal_key key) {
-    compaction_context *c = context;
-    uint64_t bytes =
-        table_output_is_open(c->output) ? table_builder_file_bytes(c->output->builder) : 0;
-    return output_cut_is_due(&c->cut, key, bytes);
 }
 
 /* --- inputs --- */
@@ -113,7 +104,7 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
     status st = STATUS_OK;
     iter *in = NULL;
     snapshot_list readers = {0};
-    compaction_context context = {.env = env, .plan = plan, .output = output};
+    compaction_context context = {.env = env, .plan = plan};
     context.bottom = bottom_cursor_of_plan(plan);
     context.cut = output_cut_new(plan->version, plan->to_level, env->options->file_bytes);
     /* After the plan pinned its version: whoever reads later reads at these sequences or newer
@@ -126,11 +117,10 @@ static status compaction_merge(const job_env *env, const compaction_plan *plan,
                            .vfs = env->vfs,
                            .directory = env->directory,
                            .readers = &readers,
-                           .file_bytes = UINT64_MAX, /* output_cut knows better */
+                           .cut = &context.cut,
                            .is_bottom = compaction_is_bottom,
                            .filter = env->filter,
                            .ranges = &context.ranges,
-                           .should_cut = compaction_should_cut,
                            .cancelled = compaction_is_cancelled,
                            .context = &context,
                            .limiter = env->limiter,

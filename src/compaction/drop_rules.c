@@ -2,7 +2,7 @@
 
 #include "base/poison.h"
 
-FIRN_INTERNAL size_t drop_rules_stratum(const drop_rules *r, seqno sequence) {
+FIRN_INTERNAL size_t drop_rules_stratum_of_many(const drop_rules *r, seqno sequence) {
     size_t low = 0, high = r->reader_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;

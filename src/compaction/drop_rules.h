@@ -66,10 +66,22 @@ static inline void drop_rules_next_key(drop_rules *r) {
     r->held_stratum = SIZE_MAX;
 }
 /* Index of the first reader that sees `sequence`; reader_count if none does yet. */
-FIRN_INTERNAL size_t drop_rules_stratum(const drop_rules *r, seqno sequence);
+FIRN_INTERNAL size_t drop_rules_stratum_of_many(const drop_rules *r, seqno sequence);
+static inline size_t drop_rules_stratum(const drop_rules *r, seqno sequence) {
+    return LIKELY(r->reader_count == 1) ? sequence > r->readers[0]
+                                        : drop_rules_stratum_of_many(r, sequence);
+}
 /* What becomes of this version, the next older one of the key. */
 FIRN_INTERNAL drop_verdict drop_rules_judge(drop_rules *r, const drop_version *v,
                                             const drop_bottom *bottom, drop_held *held);
+/* The same, and drop_rules_next_key before it, for the case that nearly all entries are: the first
+ * version of its key is a put that never expires. No rule leaves that out; it hides what is older.
+ */
+static inline void drop_rules_keep_first_put(drop_rules *r, seqno sequence) {
+    size_t stratum = drop_rules_stratum(r, sequence);
+    r->last_stratum = stratum < r->reader_count ? stratum : SIZE_MAX;
+    r->held_stratum = SIZE_MAX;
+}
 /* The same for a version that was judged DROP_KEEP and shall be removed nevertheless. */
 FIRN_INTERNAL drop_verdict drop_rules_remove(const drop_rules *r, seqno sequence,
                                              const drop_bottom *bottom);

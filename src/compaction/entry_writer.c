@@ -8,7 +8,24 @@
 
 #include "base/poison.h"
 
-#define ENTRY_CANCEL_INTERVAL 4096 /* entries between looks at `cancelled` */
+/* Between looks at `cancelled` and requests to the limiter: entries are weighed by their bytes and
+ * the work they are. */
+#define ENTRY_PAUSE_WEIGHT (1u << 20)
+#define ENTRY_WEIGHT_LEAST 128
+
+typedef struct entry_cursor {
+    entry_writer *writer;
+    drop_rules rules;
+    drop_bottom bottom;
+    bool is_simple;  /* puts are kept without a look at range tombstones or a filter */
+    user_key last;   /* of the entry before, in its run or in `left`; unset: there is none */
+    buf left;        /* the last user key of a run that was left */
+    uint64_t weight; /* of the entries since the last pause */
+    buf changed;     /* scratch: a key, or a value, that the filter changed */
+    buf deleted;     /* scratch: the key of a value that became a delete */
+    buf held;        /* the key of a single-delete that waits for the version behind it */
+    bool has_held;   /* counted as dropped until it is written */
+} entry_cursor;
 
 /* --- large values: streamed from their log segment or table into the new table --- */
 
@@ -26,8 +43,9 @@ static status entry_read_log_chunk(void *context, uint64_t index, uint8_t *out, 
     return wal_large_read_chunk(context, index, out, bytes);
 }
 
-static status entry_add_large(entry_writer *w, table_builder *builder, const iter *in) {
+static status entry_add_large(entry_cursor *c, table_builder *builder, const iter *in) {
     status st = STATUS_OK;
+    const entry_writer *w = c->writer;
     wal_large_reader *log = NULL;
     entry_table_source origin = {.origin = iter_origin(in)};
     if (!large_ref_decode(iter_value(in), &origin.ref) ||
@@ -42,6 +60,7 @@ static status entry_add_large(entry_writer *w, table_builder *builder, const ite
         source = (large_source){log, entry_read_log_chunk};
     }
     TRY(table_builder_add_large(builder, iter_key(in), &origin.ref, &source));
+    c->weight += origin.ref.bytes;
 out:
     wal_large_close(log);
     return st;
@@ -49,21 +68,9 @@ out:
 
 /* --- one entry after the other --- */
 
-typedef struct entry_cursor {
-    entry_writer *writer;
-    drop_rules rules;
-    drop_bottom bottom;
-    buf user_key; /* of the entry before */
-    bool has_user_key;
-    buf changed;   /* scratch: a key, or a value, that the filter changed */
-    buf deleted;   /* scratch: the key of a value that became a delete */
-    buf held;      /* the key of a single-delete that waits for the version behind it */
-    bool has_held; /* counted as dropped until it is written */
-} entry_cursor;
-
 static bool entry_cursor_is_bottom(void *context) {
     entry_cursor *c = context;
-    return c->writer->is_bottom(c->writer->context, user_key_of(buf_slice(&c->user_key)));
+    return c->writer->is_bottom(c->writer->context, c->last);
 }
 
 static status entry_cursor_add_delete(entry_cursor *c, slice key) {
@@ -92,27 +99,43 @@ static status entry_cursor_hold(entry_cursor *c, internal_key key) {
     return buf_status(&c->held);
 }
 
-/* Moves on to the entry's user key; cuts the table in front of a new one where that is due. */
-static status entry_cursor_enter_key(entry_cursor *c, internal_key key) {
+static inline bool entry_has_user_key(slice a, slice b) {
+    if (a.size != b.size)
+        return false;
+    /* By words, from the end: neighbours begin alike. */
+    size_t left = a.size;
+    for (; left >= 8; left -= 8) {
+        if (decode_fixed64(a.data + left - 8) != decode_fixed64(b.data + left - 8))
+            return false;
+    }
+    while (left > 0 && a.data[left - 1] == b.data[left - 1])
+        left--;
+    return left == 0;
+}
+
+static COLD status entry_cursor_cut(entry_cursor *c, slice before) {
     status st = STATUS_OK;
     entry_writer *w = c->writer;
-    slice user = internal_key_user(key).s;
-    if (c->has_user_key && slice_equal(user, buf_slice(&c->user_key)))
+    if (!table_output_is_open(w->output))
         return STATUS_OK;
-    TRY(entry_cursor_write_held(c));
-    buf_clear(&c->user_key);
-    buf_append_slice(&c->user_key, user);
-    c->has_user_key = true;
-    drop_rules_next_key(&c->rules);
-    TRY(buf_status(&c->user_key));
-    /* Versions of one key never stand in two tables of a level: reads look into one only. */
-    bool cut = w->should_cut && w->should_cut(w->context, key);
-    if (table_output_is_open(w->output) &&
-        (cut || table_builder_file_bytes(w->output->builder) >= w->file_bytes)) {
-        if (w->ranges)
-            TRY(range_drop_write(w->ranges, w->output, buf_slice(&c->user_key)));
-        TRY(table_output_cut(w->output));
-    }
+    if (w->ranges)
+        TRY(range_drop_write(w->ranges, w->output, before));
+    TRY(table_output_cut(w->output));
+out:
+    return st;
+}
+
+/* Moves on to a new user key; cuts the table in front of it where that is due: versions of one key
+ * never stand in two tables of a level, for reads look into one only. */
+static inline status entry_cursor_enter_key(entry_cursor *c, internal_key key) {
+    status st = STATUS_OK;
+    output_cut *cut = c->writer->cut;
+    if (UNLIKELY(c->has_held))
+        TRY(entry_cursor_write_held(c));
+    uint64_t bytes = table_output_open_bytes(c->writer->output);
+    if (cut && UNLIKELY(output_cut_may_be_due(cut, key, bytes)) &&
+        output_cut_is_due(cut, key, bytes))
+        TRY(entry_cursor_cut(c, internal_key_user(key).s));
 out:
     return st;
 }
@@ -125,12 +148,12 @@ static status entry_cursor_add_as_delete(entry_cursor *c, internal_key key) {
     return status_is_ok(st) ? entry_cursor_add_delete(c, buf_slice(&c->deleted)) : st;
 }
 
-static status entry_cursor_add(entry_cursor *c, const iter *in, op_kind kind) {
+static inline status entry_cursor_add(entry_cursor *c, const iter *in, op_kind kind) {
     status st = STATUS_OK;
     table_builder *builder;
     TRY(table_output_builder(c->writer->output, &builder));
     if (UNLIKELY(kind == OP_PUT_LARGE))
-        TRY(entry_add_large(c->writer, builder, in));
+        TRY(entry_add_large(c, builder, in));
     else
         TRY(table_builder_add(builder, iter_key(in), iter_value(in)));
 out:
@@ -203,17 +226,14 @@ static status entry_cursor_keep(entry_cursor *c, const iter *in, const drop_vers
     }
 }
 
-static status entry_cursor_take(entry_cursor *c, const iter *in) {
+/* Any entry, as the rules say. */
+static status entry_cursor_judge(entry_cursor *c, const iter *in, drop_version version) {
     status st = STATUS_OK;
     internal_key key = iter_key(in);
-    uint64_t trailer = internal_key_trailer(key);
-    drop_version version = {trailer >> 8, (op_kind)(trailer & 0xff), 0};
     drop_held held;
-    if (UNLIKELY(version.kind != OP_PUT))
+    if (version.kind != OP_PUT)
         version.expiry_ms = expiry_of_version(version.kind, iter_value(in));
-    c->writer->entries_read++;
-    TRY(entry_cursor_enter_key(c, key));
-    if (UNLIKELY(c->writer->ranges != NULL) &&
+    if (c->writer->ranges &&
         range_drop_covers(c->writer->ranges, internal_key_user(key), version.sequence)) {
         c->writer->entries_dropped++;
         goto out;
@@ -241,12 +261,55 @@ out:
     return st;
 }
 
+static inline status entry_cursor_take(entry_cursor *c, const iter *in) {
+    status st = STATUS_OK;
+    internal_key key = iter_key(in);
+    user_key user = internal_key_user(key);
+    uint64_t trailer = internal_key_trailer(key);
+    drop_version version = {trailer >> 8, (op_kind)(trailer & 0xff), 0};
+    bool is_first = !entry_has_user_key(user.s, c->last.s) || !slice_is_set(c->last.s);
+    if (LIKELY(is_first))
+        TRY(entry_cursor_enter_key(c, key));
+    c->last = user;
+    c->weight += ENTRY_WEIGHT_LEAST + key.s.size + iter_value(in).size;
+    if (LIKELY(is_first && version.kind == OP_PUT && c->is_simple)) {
+        drop_rules_keep_first_put(&c->rules, version.sequence);
+        TRY(entry_cursor_add(c, in, OP_PUT));
+    } else {
+        if (is_first)
+            drop_rules_next_key(&c->rules);
+        TRY(entry_cursor_judge(c, in, version));
+    }
+out:
+    return st;
+}
+
+/* The rest of the run that `in` stands in; then on to the next one. */
+static status entry_cursor_take_run(entry_cursor *c, iter *in) {
+    status st = STATUS_OK;
+    c->writer->entries_read += in->count - in->index;
+    for (;; in->index++) {
+        TRY(entry_cursor_take(c, in));
+        if (in->index + 1 == in->count)
+            break;
+    }
+    /* What it points to goes with the run. */
+    c->left.size = 0;
+    uint8_t *left = buf_reserve(&c->left, c->last.s.size);
+    TRY(buf_status(&c->left));
+    slice_copy_to(c->last.s, left);
+    c->last.s.data = left;
+    iter_next(in);
+out:
+    return st;
+}
+
 /* Now and then: tells how far it is, waits for its share of the device, asks whether to go on. */
 static status entry_writer_pause(entry_writer *w, uint64_t *charged) {
     if (w->entries_done) /* relaxed: no partner; progress for people and pacing. */
         atomic_u64_store(w->entries_done, w->entries_read, memory_order_relaxed);
     uint64_t written = table_output_bytes(w->output);
-    if (w->limiter)
+    if (w->limiter && written > *charged)
         rate_limiter_request(w->limiter, w->class, written - *charged);
     *charged = written;
     if (w->cancelled(w->context))
@@ -260,22 +323,26 @@ FIRN_INTERNAL status entry_writer_run(entry_writer *w, iter *in) {
     const snapshot_list *readers = w->readers;
     entry_cursor c = {.writer = w, .bottom = {entry_cursor_is_bottom, &c}};
     uint64_t charged = 0;
+    c.is_simple = !w->filter && !(w->ranges && w->ranges->fragments);
     drop_rules_init(&c.rules, readers->sequences, readers->clocks_ms, readers->count);
-    for (iter_seek_first(in); iter_valid(in); iter_next(in)) {
-        TRY(entry_cursor_take(&c, in));
-        if (w->entries_read % ENTRY_CANCEL_INTERVAL == 0)
+    for (iter_seek_first(in); iter_valid(in);) {
+        TRY(entry_cursor_take_run(&c, in));
+        if (UNLIKELY(c.weight >= ENTRY_PAUSE_WEIGHT)) {
+            c.weight = 0;
             TRY(entry_writer_pause(w, &charged));
+        }
     }
     TRY(in->st);
     TRY(entry_cursor_write_held(&c));
     if (w->ranges)
         TRY(range_drop_write(w->ranges, w->output, SLICE_UNSET));
 out:
-    buf_deinit(&c.user_key);
+    buf_deinit(&c.left);
     buf_deinit(&c.changed);
     buf_deinit(&c.deleted);
     buf_deinit(&c.held);
     return st;
 }
 
-#undef ENTRY_CANCEL_INTERVAL
+#undef ENTRY_PAUSE_WEIGHT
+#undef ENTRY_WEIGHT_LEAST

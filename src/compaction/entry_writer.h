@@ -2,12 +2,13 @@
  * out.
  *
  * Purpose: walks an iterator run by run, applies the drop rules, streams large values, cuts tables.
- * Threads: none. `cancelled` is asked once per block of entries. */
+ * Threads: none. `cancelled` is asked between runs, once in some thousand entries or a megabyte. */
 #ifndef FIRN_COMPACTION_ENTRY_WRITER_H
 #define FIRN_COMPACTION_ENTRY_WRITER_H
 
 #include "base/atomic.h"
 #include "compaction/drop_rules.h"
+#include "compaction/output_cut.h"
 #include "compaction/range_drop.h"
 #include "compaction/table_output.h"
 #include "firn/filter.h"
@@ -21,12 +22,9 @@ typedef struct entry_writer {
     const firn_vfs *vfs;
     const char *directory;
     const snapshot_list *readers; /* for the drop rules */
-    uint64_t file_bytes; /* cut tables of this size at the next user key; UINT64_MAX: never */
+    output_cut *cut;              /* where tables end, between user keys; NULL: nowhere */
     /* Whether nothing below the output can hold this key; called with ascending keys. */
     bool (*is_bottom)(void *context, user_key key);
-    /* Whether the table should end before this key; called once per user key, ascending. May be
-     * NULL. */
-    bool (*should_cut)(void *context, internal_key key);
     bool (*cancelled)(void *context);
     void *context;
     rate_limiter *limiter;    /* may be NULL */

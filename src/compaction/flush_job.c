@@ -49,7 +49,6 @@ static status flush_write_table(flush_context *context, const flushed_memtable *
                            .vfs = env->vfs,
                            .directory = env->directory,
                            .readers = &readers,
-                           .file_bytes = UINT64_MAX,
                            .is_bottom = flush_is_bottom,
                            .ranges = &ranges,
                            .cancelled = flush_is_cancelled,

@@ -45,30 +45,26 @@ FIRN_INTERNAL void table_output_discard(table_output *o) {
     table_output_deinit(o);
 }
 
-FIRN_INTERNAL status table_output_builder(table_output *o, table_builder **out) {
+FIRN_INTERNAL status table_output_open(table_output *o) {
     status st = STATUS_OK;
     char path[FILE_PATH_BYTES];
     const tree_options *options = o->args.options;
-    if (!o->builder) {
-        o->number = version_set_new_file_number(o->args.versions);
-        file_path_temporary(path, o->args.directory, FILE_TABLE, o->number);
-        TRY(vfs_open(o->args.vfs, path,
-                     FIRN_VFS_READ | FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE,
-                     &o->file));
-        table_builder_args args = {.file = o->file,
-                                   .order = o->args.order,
-                                   .keyspace = o->args.keyspace,
-                                   .block_bytes = options->block_bytes,
-                                   .restart_interval = options->restart_interval,
-                                   .filter_bits_per_key =
-                                       tree_options_filter_bits(options, o->args.level),
-                                   .prefix = options->prefix,
-                                   .codec = tree_options_codec(options, o->args.level),
-                                   .codec_level = options->codec_level};
-        entropy_read(args.identity, sizeof args.identity);
-        TRY(table_builder_new(&args, &o->builder));
-    }
-    *out = o->builder;
+    o->number = version_set_new_file_number(o->args.versions);
+    file_path_temporary(path, o->args.directory, FILE_TABLE, o->number);
+    TRY(vfs_open(o->args.vfs, path,
+                 FIRN_VFS_READ | FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE, &o->file));
+    table_builder_args args = {.file = o->file,
+                               .order = o->args.order,
+                               .keyspace = o->args.keyspace,
+                               .block_bytes = options->block_bytes,
+                               .restart_interval = options->restart_interval,
+                               .filter_bits_per_key =
+                                   tree_options_filter_bits(options, o->args.level),
+                               .prefix = options->prefix,
+                               .codec = tree_options_codec(options, o->args.level),
+                               .codec_level = options->codec_level};
+    entropy_read(args.identity, sizeof args.identity);
+    TRY(table_builder_new(&args, &o->builder));
 out:
     return st;
 }

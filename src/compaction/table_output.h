@@ -37,13 +37,22 @@ FIRN_INTERNAL void table_output_deinit(table_output *o);
 /* Deletes the finished files as well: only when no edit that names them was ever written. */
 FIRN_INTERNAL void table_output_discard(table_output *o);
 /* The builder of the current table, opened if there is none. */
-FIRN_INTERNAL NODISCARD status table_output_builder(table_output *o, table_builder **out);
+FIRN_INTERNAL NODISCARD status table_output_open(table_output *o);
+static inline NODISCARD status table_output_builder(table_output *o, table_builder **out) {
+    status st = LIKELY(o->builder != NULL) ? STATUS_OK : table_output_open(o);
+    *out = o->builder;
+    return st;
+}
 static inline bool table_output_is_open(const table_output *o) {
     return o->builder != NULL;
 }
+/* Of the current table. */
+static inline uint64_t table_output_open_bytes(const table_output *o) {
+    return o->builder ? table_builder_file_bytes(o->builder) : 0;
+}
 /* Of all tables, the current one included. */
 static inline uint64_t table_output_bytes(const table_output *o) {
-    return o->bytes_written + (o->builder ? table_builder_file_bytes(o->builder) : 0);
+    return o->bytes_written + table_output_open_bytes(o);
 }
 /* Finishes the current table, if one is open. */
 FIRN_INTERNAL NODISCARD status table_output_cut(table_output *o);

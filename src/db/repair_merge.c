@@ -167,12 +167,13 @@ FIRN_INTERNAL status repair_write_sorted(repair *r, const repair_source *source,
      * expires here. */
     seqno everything[] = {SEQNO_MAX};
     const snapshot_list readers = {.sequences = everything, .count = 1};
+    output_cut cut = output_cut_new(NULL, LEVEL_COUNT - 1, source->file_bytes);
     entry_writer writer = {.output = output,
                            .order = source->order,
                            .vfs = r->config->vfs,
                            .directory = r->directory,
                            .readers = &readers,
-                           .file_bytes = source->file_bytes,
+                           .cut = &cut,
                            .ranges = &ranges,
                            .is_bottom = repair_never_bottom,
                            .cancelled = repair_never};

@@ -1,5 +1,6 @@
 #include "table/block_builder.h"
 
+#include "table/block.h"
 #include "util/coding.h"
 
 #include "base/poison.h"
@@ -13,36 +14,61 @@ FIRN_INTERNAL void block_builder_deinit(block_builder *b) {
     buf_deinit(&b->restarts);
 }
 
-FIRN_INTERNAL void block_builder_add(block_builder *b, slice key, uint32_t shared, slice value) {
-    DCHECK(shared <= key.size && value.size <= UINT32_MAX);
+/* Makes room for an entry and writes its lengths; NULL: no memory. *shared is 0 from here on where
+ * a restart point is due. */
+static inline uint8_t *block_builder_begin(block_builder *b, size_t key_bytes, uint32_t *shared,
+                                           size_t value_bytes) {
+    DCHECK(*shared <= key_bytes && value_bytes <= UINT32_MAX);
     if (b->entries == 0 || b->since_restart == b->interval) {
         put_fixed32(&b->restarts, (uint32_t)b->data.size);
         b->since_restart = 0;
-        shared = 0;
+        *shared = 0;
     }
-    size_t unshared = key.size - shared;
+    size_t unshared = key_bytes - *shared;
     /* Counted even if there is no room: a block that lost entries must not pass for an empty one.
      */
     b->since_restart++;
     b->entries++;
-    b->key_bytes += key.size;
-    uint8_t *start = buf_reserve(&b->data, 3 * VARINT32_BYTES_MAX + unshared + value.size);
-    if (!start)
-        return;
-    uint8_t *p = start;
-    if (LIKELY((shared | unshared | value.size) < 0x80)) {
-        p[0] = (uint8_t)shared;
+    b->key_bytes += key_bytes;
+    uint8_t *p =
+        buf_reserve(&b->data, 3 * VARINT32_BYTES_MAX + unshared + value_bytes + BLOCK_SLACK_BYTES);
+    if (UNLIKELY(!p))
+        return NULL;
+    if (LIKELY((*shared | unshared | value_bytes) < 0x80)) {
+        p[0] = (uint8_t)*shared;
         p[1] = (uint8_t)unshared;
-        p[2] = (uint8_t)value.size;
-        p += 3;
-    } else {
-        p = encode_varint32(p, shared);
-        p = encode_varint32(p, (uint32_t)unshared);
-        p = encode_varint32(p, (uint32_t)value.size);
+        p[2] = (uint8_t)value_bytes;
+        return p + 3;
     }
-    memcpy(p, key.data + shared, unshared);
-    slice_copy_to(value, p + unshared);
-    b->data.size += (size_t)(p - start) + unshared + value.size;
+    p = encode_varint32(p, *shared);
+    p = encode_varint32(p, (uint32_t)unshared);
+    return encode_varint32(p, (uint32_t)value_bytes);
+}
+
+static inline void block_builder_end(block_builder *b, uint8_t *p, slice value) {
+    slice_copy_to(value, p);
+    b->data.size = (size_t)(p - b->data.data) + value.size;
+}
+
+FIRN_INTERNAL void block_builder_add(block_builder *b, slice key, uint32_t shared, slice value) {
+    uint8_t *p = block_builder_begin(b, key.size, &shared, value.size);
+    if (!p)
+        return;
+    memcpy(p, key.data + shared, key.size - shared);
+    block_builder_end(b, p + (key.size - shared), value);
+}
+
+FIRN_INTERNAL void block_builder_add_slack(block_builder *b, slice key, uint32_t shared,
+                                           slice value) {
+    uint8_t *p = block_builder_begin(b, key.size, &shared, value.size);
+    if (UNLIKELY(!p))
+        return;
+    /* Pieces of a fixed size are moved without a call; the value overwrites what is too much. */
+    const uint8_t *from = key.data + shared;
+    size_t unshared = key.size - shared;
+    for (size_t i = 0; i < unshared; i += BLOCK_SLACK_BYTES)
+        memcpy(p + i, from + i, BLOCK_SLACK_BYTES);
+    block_builder_end(b, p + unshared, value);
 }
 
 FIRN_INTERNAL status block_builder_finish(block_builder *b, slice *out) {

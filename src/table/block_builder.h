@@ -24,6 +24,9 @@ FIRN_INTERNAL void block_builder_init(block_builder *b, uint32_t interval);
 FIRN_INTERNAL void block_builder_deinit(block_builder *b);
 /* `shared` is ignored at a restart point. Borrows key and value. */
 FIRN_INTERNAL void block_builder_add(block_builder *b, slice key, uint32_t shared, slice value);
+/* The same for a key behind which BLOCK_SLACK_BYTES more may be read. */
+FIRN_INTERNAL void block_builder_add_slack(block_builder *b, slice key, uint32_t shared,
+                                           slice value);
 /* Raw bytes the block would have now. */
 static inline size_t block_builder_bytes(const block_builder *b) {
     return b->data.size + b->restarts.size + 4;

@@ -159,8 +159,8 @@ static bool table_builder_note_key(table_builder *b, slice user, uint32_t shared
 
 /* Checks that `key` comes after the last one. What both begin with, found for the prefix
  * compression anyway, decides the bytewise order. */
-static uint32_t table_builder_check_order(const table_builder *b, internal_key key,
-                                          bool *same_user_key) {
+static inline uint32_t table_builder_check_order(const table_builder *b, internal_key key,
+                                                 bool *same_user_key) {
     slice last = buf_slice(&b->largest);
     *same_user_key = false;
     if (last.size == 0)
@@ -180,17 +180,17 @@ static uint32_t table_builder_check_order(const table_builder *b, internal_key k
     return shared;
 }
 
-/* Makes `key` the last key; the first `shared` bytes are there already. */
-static status table_builder_keep_last(table_builder *b, internal_key key, uint32_t shared) {
-    if (UNLIKELY(b->properties.entries == 0)) {
+/* Makes `key` the last key, with slack behind it; the first `shared` bytes are there already. */
+static inline status table_builder_keep_last(table_builder *b, internal_key key, uint32_t shared) {
+    size_t rest = key.s.size - shared;
+    if (UNLIKELY(b->properties.entries == 0))
         buf_append_slice(&b->smallest, key.s);
-        if (!status_is_ok(buf_status(&b->smallest)))
-            return table_builder_no_memory(b);
-    }
     b->largest.size = shared;
-    buf_append(&b->largest, key.s.data + shared, key.s.size - shared);
-    if (UNLIKELY(b->largest.out_of_memory))
+    uint8_t *to = buf_reserve(&b->largest, rest + BLOCK_SLACK_BYTES);
+    if (UNLIKELY(!to || b->smallest.out_of_memory))
         return table_builder_no_memory(b);
+    memcpy(to, key.s.data + shared, rest);
+    b->largest.size += rest;
     return STATUS_OK;
 }
 
@@ -199,7 +199,7 @@ static void table_builder_needs_format(table_builder *b, uint32_t format) {
         b->format = format;
 }
 
-static void table_builder_count_sequence(table_builder *b, uint64_t sequence) {
+static inline void table_builder_count_sequence(table_builder *b, uint64_t sequence) {
     table_properties *p = &b->properties;
     if (sequence < p->min_sequence)
         p->min_sequence = sequence;
@@ -207,9 +207,24 @@ static void table_builder_count_sequence(table_builder *b, uint64_t sequence) {
         p->max_sequence = sequence;
 }
 
-static status table_builder_append(table_builder *b, internal_key key, slice value) {
-    status st = STATUS_OK;
+/* What every entry counts for. */
+static inline void table_builder_count(table_builder *b, internal_key key, slice value) {
     table_properties *p = &b->properties;
+    op_kind kind = internal_key_kind(key);
+    p->entries++;
+    p->raw_key_bytes += key.s.size;
+    p->raw_value_bytes += value.size;
+    table_builder_count_sequence(b, internal_key_sequence(key));
+    expiry_range_note(&b->expiry, kind, value);
+    if (LIKELY(kind == OP_PUT))
+        return;
+    p->deletes += op_kind_is_delete(kind);
+    if (!op_kind_is_first_format((uint8_t)kind))
+        table_builder_needs_format(b, TABLE_FORMAT_KINDS);
+}
+
+static inline status table_builder_append(table_builder *b, internal_key key, slice value) {
+    status st = STATUS_OK;
     bool same_user_key;
     DCHECK(key.s.size >= KEY_TRAILER_BYTES && key.s.size <= BLOCK_KEY_BYTES_MAX);
     DCHECK(value.size < LARGE_VALUE_BYTES);
@@ -220,17 +235,10 @@ static status table_builder_append(table_builder *b, internal_key key, slice val
         st = table_builder_no_memory(b);
         goto out;
     }
-    block_builder_add(&b->data, key.s, shared, value);
     TRY(table_builder_keep_last(b, key, shared));
-    p->entries++;
-    p->deletes += op_kind_is_delete(internal_key_kind(key));
-    if (UNLIKELY(!op_kind_is_first_format((uint8_t)internal_key_kind(key))))
-        table_builder_needs_format(b, TABLE_FORMAT_KINDS);
-    expiry_range_note(&b->expiry, internal_key_kind(key), value);
+    block_builder_add_slack(&b->data, buf_slice(&b->largest), shared, value);
     b->hidden_versions += same_user_key;
-    p->raw_key_bytes += key.s.size;
-    p->raw_value_bytes += value.size;
-    table_builder_count_sequence(b, internal_key_sequence(key));
+    table_builder_count(b, key, value);
     if (block_builder_bytes(&b->data) >= b->args.block_bytes ||
         b->data.key_bytes >= TABLE_BUILDER_KEYS_BYTES)
         TRY(table_builder_cut_block(b));

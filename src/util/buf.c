@@ -20,7 +20,9 @@ FIRN_INTERNAL void buf_clear(buf *b) {
     b->out_of_memory = false;
 }
 
-static COLD uint8_t *buf_grow(buf *b, size_t extra) {
+FIRN_INTERNAL COLD uint8_t *buf_grow(buf *b, size_t extra) {
+    if (b->out_of_memory)
+        return NULL;
     if (extra > SIZE_MAX / 2 - b->size)
         goto short_of_memory;
     size_t capacity = b->capacity * 2;
@@ -38,15 +40,6 @@ static COLD uint8_t *buf_grow(buf *b, size_t extra) {
 short_of_memory:
     b->out_of_memory = true;
     return NULL;
-}
-
-FIRN_INTERNAL uint8_t *buf_reserve(buf *b, size_t extra) {
-    DCHECK(b->size <= b->capacity);
-    if (UNLIKELY(b->out_of_memory))
-        return NULL;
-    if (LIKELY(b->data && b->capacity - b->size >= extra))
-        return b->data + b->size;
-    return buf_grow(b, extra);
 }
 
 FIRN_INTERNAL void buf_append(buf *b, const void *data, size_t size) {

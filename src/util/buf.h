@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/slice.h"
 #include "base/status.h"
 
@@ -23,7 +24,13 @@ typedef struct buf {
 FIRN_INTERNAL void buf_deinit(buf *b);
 FIRN_INTERNAL void buf_clear(buf *b); /* keeps the memory */
 /* Room for `extra` more bytes at data + size; NULL (and the flag) if there is none. */
-FIRN_INTERNAL uint8_t *buf_reserve(buf *b, size_t extra);
+FIRN_INTERNAL uint8_t *buf_grow(buf *b, size_t extra); /* its rarer half */
+static inline uint8_t *buf_reserve(buf *b, size_t extra) {
+    DCHECK(b->size <= b->capacity);
+    if (LIKELY(b->data && b->capacity - b->size >= extra && !b->out_of_memory))
+        return b->data + b->size;
+    return buf_grow(b, extra);
+}
 FIRN_INTERNAL void buf_append(buf *b, const void *data, size_t size);
 FIRN_INTERNAL void buf_append_zeros(buf *b, size_t size);
 FIRN_INTERNAL PRINTF_LIKE(2, 3) void buf_printf(buf *b, const char *format, ...);

@@ -128,7 +128,7 @@ TEST(compaction_job, a_closing_database_gives_up) {
     bool found;
     char key[16];
     job_fixture_init(&f);
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 10000; i++) {
         snprintf(key, sizeof key, "%05d", i);
         job_put(&f, key, "v");
     }
