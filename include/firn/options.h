@@ -163,10 +163,10 @@ typedef struct firn_options {
     firn_strategy strategy;         /* default FIRN_STRATEGY_LEVELED */
     uint64_t fifo_bytes;            /* FIFO: tables beyond it are dropped. Default: no limit */
     uint64_t fifo_ttl_ms;           /* FIFO: tables whose newest entry is that old are dropped.
-                                       Default: none. Tables from before an open begin to age
-                                       there: they go too late, never too early */
+                                       Default: none */
     uint32_t tombstone_percent;     /* tables with that many deletes among their entries are
-                                       compacted early, 1..100; UINT32_MAX: never. Default 50 */
+                                       compacted early, 1..100; UINT32_MAX: never. Below L0
+                                       values that have expired count as deletes. Default 50 */
     firn_log_io log_io;             /* default FIRN_LOG_IO_AUTO */
     firn_table_io table_io;         /* default FIRN_TABLE_IO_AUTO */
     firn_compression compression_by_level[7]; /* L0 first; DEFAULT: as `compression` says */
@@ -182,6 +182,11 @@ typedef struct firn_options {
                                passes over tables that have no such key. Bytewise order
                                only. May differ from open to open: each table knows its
                                rule. Default: none */
+    uint64_t purge_age_ms; /* with the leveled strategy, >= 1000: what was deleted or overwritten
+                              leaves the disk about that long after it reached a table
+                              (memtable_age_ms bounds that), unless a snapshot holds it: older
+                              tables are compacted downward though no level is full. For data that
+                              has to be gone by a date. Default: as compactions come by */
 } firn_options;
 
 /* Which beginning of a key is its prefix. The first `bytes` bytes (1..255); shorter keys have none.

@@ -177,14 +177,12 @@ static void compaction_report(const job_env *env, const compaction_plan *plan, u
     event_end(&e);
 }
 
-/* The age of a table is that of its newest data; unknown as soon as one input's is. */
+/* The age of a table is that of its newest data. */
 static uint64_t compaction_newest_ms(const compaction_plan *plan) {
     uint64_t newest = 0;
     for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
         for (uint32_t i = 0; i < plan->input_count[level]; i++) {
             uint64_t one = plan->inputs[level][i]->newest_ms;
-            if (one == 0)
-                return 0;
             newest = one > newest ? one : newest;
         }
     }
@@ -205,7 +203,8 @@ FIRN_INTERNAL status compaction_job_run(const job_env *env, const compaction_pla
                               .order = plan->version->order,
                               .keyspace = plan->keyspace,
                               .level = plan->to_level,
-                              .newest_ms = compaction_newest_ms(plan)};
+                              .newest_ms = compaction_newest_ms(plan),
+                              .written_ms = time_wall_ms(env->clock)};
     table_output_init(&output, &args);
     if (plan->kind == PLAN_MERGE) {
         result->bytes_read = compaction_plan_input_bytes(plan);

@@ -122,7 +122,7 @@ FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *f
                                    job_progress *progress, job_result *result) {
     status st = STATUS_OK;
     version_edit edit = {0};
-    uint64_t started_ns = time_monotonic_ns(env->clock);
+    uint64_t started_ns = time_monotonic_ns(env->clock), now_ms = time_wall_ms(env->clock);
     read_view *view = version_set_view(env->versions, flushed->keyspace);
     CHECK(view != NULL);
     *result = (job_result){0};
@@ -134,7 +134,8 @@ FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *f
                               .order = view->order,
                               .keyspace = flushed->keyspace,
                               .level = 0,
-                              .newest_ms = time_wall_ms(env->clock)};
+                              .newest_ms = now_ms,
+                              .written_ms = now_ms};
     table_output_init(&output, &args);
     flush_context context = {.env = env, .bottom = bottom_cursor_above(view->version)};
     context.is_oldest =

@@ -26,8 +26,9 @@ typedef struct picker_view {
 /* Fills *out and *found. NO_MEMORY is the only failure. */
 FIRN_INTERNAL NODISCARD status picker_pick(const picker_view *view, bool *found,
                                            compaction_plan *out);
-/* When a table may next be picked for what expires in it; UINT64_MAX: none will. */
-FIRN_INTERNAL uint64_t picker_next_expiry_ms(const version *v);
+/* When time alone may next make a table due: for what expires in it, or for its age. UINT64_MAX: it
+ * never will. */
+FIRN_INTERNAL uint64_t picker_next_due_ms(const version *v, const tree_options *options);
 /* The next step of compacting all that overlaps [lower, upper) (either may be unset) down to the
  * last level in use; not found: done. The last level's tables are rewritten once, if they hold
  * deletes or versions that a reader needed when they were written, and are numbered below

@@ -47,7 +47,13 @@ FIRN_INTERNAL NODISCARD status picker_drop(const picker_view *view, uint32_t lev
 FIRN_INTERNAL NODISCARD status picker_drop_expired(const picker_view *view, compaction_plan *out);
 FIRN_INTERNAL NODISCARD status picker_sink_expired(const picker_view *view, compaction_plan *out);
 /* When a rewrite gives something up; UINT64_MAX: never. */
-FIRN_INTERNAL uint64_t picker_expiry_due_ms(const table_meta *t);
+FIRN_INTERNAL uint64_t picker_expiry_due_ms(const table_meta *t, const tree_options *options);
+
+/* --- picker_aged.c: tables by how long ago their data was written --- */
+FIRN_INTERNAL NODISCARD status picker_sink_aged(const picker_view *view,
+                                                const level_targets *targets, compaction_plan *out);
+/* When a table is next due; UINT64_MAX: never. */
+FIRN_INTERNAL uint64_t picker_next_age_ms(const version *v, const tree_options *options);
 
 FIRN_INTERNAL NODISCARD status picker_pick_leveled(const picker_view *view, compaction_plan *out);
 FIRN_INTERNAL NODISCARD status picker_pick_tiered(const picker_view *view, compaction_plan *out);

@@ -256,7 +256,8 @@ FIRN_INTERNAL status picker_pick_leveled(const picker_view *view, compaction_pla
     status st = leveled_try_tombstones(view, &targets, out);
     if (!status_is_ok(st) || out->version)
         return st;
-    return picker_sink_expired(view, out);
+    st = picker_sink_expired(view, out);
+    return !status_is_ok(st) || out->version ? st : picker_sink_aged(view, &targets, out);
 }
 
 #undef LEVELED_EXPAND_FILES_MAX

@@ -76,6 +76,7 @@ static status table_output_push(table_output *o, const table_summary *summary) {
     o->done = grown;
     table_meta fields = table_meta_from_summary(summary, o->number, o->args.keyspace);
     fields.newest_ms = o->args.newest_ms;
+    fields.written_ms = o->args.written_ms;
     status st = table_meta_new(&fields, &o->done[o->done_count]);
     if (status_is_ok(st))
         o->done_count++;

@@ -17,8 +17,8 @@ typedef struct table_output_args {
     const tree_options *options;
     key_order order;
     uint32_t keyspace;
-    uint32_t level;     /* where the tables will be */
-    uint64_t newest_ms; /* when their newest entry was written, as table_meta has it */
+    uint32_t level;                 /* where the tables will be */
+    uint64_t newest_ms, written_ms; /* as table_meta has them */
 } table_output_args;
 
 typedef struct table_output {

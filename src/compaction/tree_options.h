@@ -24,6 +24,7 @@ typedef struct tree_options {
     uint32_t tiered_space_percent; /* garbage that starts a full merge, in percent of the data */
     uint64_t fifo_bytes;           /* 0: no limit */
     uint64_t fifo_ttl_ms;          /* 0: tables do not age */
+    uint64_t purge_age_ms;         /* leveled: garbage goes about that old; 0: as it happens */
     uint32_t block_bytes, restart_interval;
     uint32_t filter_bits_per_key;      /* 0: no filters; or TREE_FILTER_BY_LEVEL */
     codec_id codec;                    /* of tables below L0 */

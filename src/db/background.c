@@ -205,20 +205,13 @@ static bool background_try_flush(firn_db *db) {
 /* --- compaction --- */
 
 FIRN_INTERNAL picker_view background_view(firn_db *db, uint32_t keyspace, version *now) {
-    picker_view view = {.version = now,
-                        .keyspace = keyspace,
-                        .options = &db->config.tree,
-                        .now_ms = time_wall_ms(db->config.clock),
-                        .expired_ms = snapshot_registry_clock_ms(&db->snapshots),
-                        /* relaxed: no partner; whoever sets it wakes the workers. */
-                        .wants_room = atomic_u32_load(&db->wants_room, memory_order_relaxed)};
-    for (uint32_t level = 0; db->config.tree.fifo_ttl_ms && level < LEVEL_COUNT; level++) {
-        for (uint32_t i = 0; i < now->levels[level].count; i++) {
-            table_meta *t = now->levels[level].tables[i];
-            t->newest_ms = t->newest_ms ? t->newest_ms : view.now_ms;
-        }
-    }
-    return view;
+    return (picker_view){.version = now,
+                         .keyspace = keyspace,
+                         .options = &db->config.tree,
+                         .now_ms = time_wall_ms(db->config.clock),
+                         .expired_ms = snapshot_registry_clock_ms(&db->snapshots),
+                         /* relaxed: no partner; whoever sets it wakes the workers. */
+                         .wants_room = atomic_u32_load(&db->wants_room, memory_order_relaxed)};
 }
 
 /* Under the version set's state lock, which guards the tables' compacting flags. */
@@ -325,27 +318,27 @@ static bool background_try_bury(firn_db *db) {
     return any;
 }
 
-/* --- what expires by itself --- */
+/* --- what time alone makes due --- */
 
-/* Asks to be called when a table is due for what expires in it; once a second at least where a
- * snapshot's clock holds that up. */
-static void background_ask_for_expiry(firn_db *db, uint64_t *retry_ns) {
-    enum { BACKGROUND_EXPIRY_MS_MAX = 60000, BACKGROUND_EXPIRY_HELD_MS = 1000 };
+/* Asks to be called when a table is due for what expires in it or for its age; once a second at
+ * least where a snapshot's clock holds that up. */
+static void background_ask_for_time(firn_db *db, uint64_t *retry_ns) {
+    enum { BACKGROUND_TIME_MS_MAX = 60000, BACKGROUND_TIME_HELD_MS = 1000 };
     uint32_t ids[BACKGROUND_KEYSPACES_MAX];
     uint64_t next_ms = UINT64_MAX;
     uint32_t count = version_set_keyspaces(db->versions, ids, BACKGROUND_KEYSPACES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         read_view *view = version_set_view(db->versions, ids[i]);
-        uint64_t due_ms = picker_next_expiry_ms(view->version);
+        uint64_t due_ms = picker_next_due_ms(view->version, &db->config.tree);
         next_ms = due_ms < next_ms ? due_ms : next_ms;
         read_view_unref(view);
     }
     if (next_ms == UINT64_MAX)
         return;
     uint64_t now_ms = time_wall_ms(db->config.clock);
-    uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : BACKGROUND_EXPIRY_HELD_MS;
-    if (wait_ms > BACKGROUND_EXPIRY_MS_MAX)
-        wait_ms = BACKGROUND_EXPIRY_MS_MAX;
+    uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : BACKGROUND_TIME_HELD_MS;
+    if (wait_ms > BACKGROUND_TIME_MS_MAX)
+        wait_ms = BACKGROUND_TIME_MS_MAX;
     if (*retry_ns == 0 || wait_ms * 1000000 < *retry_ns)
         *retry_ns = wait_ms * 1000000;
 }
@@ -368,7 +361,7 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
     if (!urgent_only && background_try_compaction(db))
         return true;
     if (!urgent_only)
-        background_ask_for_expiry(db, retry_ns);
+        background_ask_for_time(db, retry_ns);
     /* A reader was inside when a view was replaced: look again soon. */
     if (version_set_collect(db->versions, now) > 0)
         *retry_ns = BACKGROUND_COLLECT_NS;

@@ -16,8 +16,7 @@ typedef struct background_pick {
     status st;
 } background_pick;
 
-/* What the pickers look at; under the version set's state lock. Tables from before this open begin
- * to age when they are first seen: they are kept too long rather than too short. */
+/* What the pickers look at; under the version set's state lock. */
 FIRN_INTERNAL picker_view background_view(firn_db *db, uint32_t keyspace, version *now);
 /* Runs a plan, counts it and clears the marks of its inputs. */
 FIRN_INTERNAL NODISCARD status background_run_plan(firn_db *db, const job_env *env,

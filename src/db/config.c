@@ -204,6 +204,13 @@ static status config_strategy(const firn_options *o, tree_options *t) {
     if ((t->fifo_bytes || t->fifo_ttl_ms) && t->strategy != TREE_FIFO)
         st = error_status(FIRN_INVALID_ARGUMENT,
                           "options fifo_bytes and fifo_ttl_ms need strategy=fifo");
+    t->purge_age_ms = o->purge_age_ms == FIRN_NONE ? 0 : o->purge_age_ms;
+    if (status_is_ok(st) && t->purge_age_ms &&
+        (t->purge_age_ms < 1000 || t->strategy != TREE_LEVELED))
+        st = error_status(FIRN_INVALID_ARGUMENT,
+                          "option purge_age_ms is %llu; it has to be 1000 or more, and needs "
+                          "strategy=leveled",
+                          (unsigned long long)t->purge_age_ms);
 out:
     return st;
 }

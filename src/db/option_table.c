@@ -102,6 +102,8 @@ static const option_row option_rows[] = {
                "With strategy=fifo: tables whose newest entry is older are dropped."),
     OPTION_ROW(OPTION_U32, tombstone_percent, "1..100|none", "50",
                "Deletes among a table's entries from which it is compacted early."),
+    OPTION_ROW(OPTION_U64, purge_age_ms, "milliseconds", "none",
+               "What was deleted or overwritten leaves the disk about that long after."),
     OPTION_ROW(OPTION_LOG_IO, log_io, "auto|mapped|pwrite", "auto",
                "How the log is written: stored into mapped files, or by system calls."),
     OPTION_ROW(OPTION_LEVELS, compression_by_level, "words, L0 first", "as compression says",

@@ -15,11 +15,13 @@
 
 /* --- the tables of the manifest are there, with their sizes --- */
 
-static status recovery_check_table(firn_db *db, const table_meta *meta) {
+static status recovery_check_table(firn_db *db, table_meta *meta) {
     char path[FILE_PATH_BYTES];
     uint64_t bytes;
     bool is_directory;
     file_path(path, db->directory, FILE_TABLE, meta->where.number);
+    /* Ages were not always recorded; those begin here: too late rather than too early. */
+    table_meta_date(meta, time_wall_ms(db->config.clock));
     status st = vfs_stat(db->config.vfs, path, &bytes, &is_directory);
     if (status_is(st, FIRN_NOT_FOUND))
         return error_status(FIRN_CORRUPTION,

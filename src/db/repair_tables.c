@@ -181,6 +181,7 @@ static status repair_describe_salvaged(repair *r, repair_table *t, const repair_
     memcpy(fields.where.identity, found->properties.identity, sizeof fields.where.identity);
     fields.entries = found->entries;
     fields.range_tombstones = found->range_tombstones;
+    fields.hidden_versions = fields.expiring = 0; /* how many of them are left is not known */
     fields.smallest.s = buf_slice(&s->smallest);
     fields.largest.s = buf_slice(&s->largest);
     if (!t->meta) {

@@ -36,6 +36,7 @@ struct table_builder {
     table_properties properties; /* the counts so far */
     uint64_t hidden_versions;
     expiry_range expiry;
+    expiry_spread spread;
     uint32_t format; /* the first that has what was added */
 
     buf smallest,
@@ -218,6 +219,9 @@ static inline void table_builder_count(table_builder *b, internal_key key, slice
     expiry_range_note(&b->expiry, kind, value);
     if (LIKELY(kind == OP_PUT))
         return;
+    uint64_t expiry_ms = expiry_of_version(kind, value);
+    if (expiry_ms)
+        expiry_spread_note(&b->spread, expiry_ms);
     p->deletes += op_kind_is_delete(kind);
     if (!op_kind_is_first_format((uint8_t)kind))
         table_builder_needs_format(b, TABLE_FORMAT_KINDS);
@@ -504,6 +508,8 @@ FIRN_INTERNAL status table_builder_finish(table_builder *b, table_summary *out) 
     b->properties.file_bytes = table_writer_bytes(&b->output);
     out->properties = b->properties;
     out->hidden_versions = b->hidden_versions;
+    out->expiring = b->spread.count;
+    expiry_spread_parts(&b->spread, out->expiry_parts);
     table_builder_bounds(b, out);
 out:
     return st;

@@ -11,6 +11,7 @@
 #define FIRN_TABLE_TABLE_BUILDER_H
 
 #include "codec/codec.h"
+#include "format/expiry_spread.h"
 #include "format/key.h"
 #include "format/large_ref.h"
 #include "platform/vfs.h"
@@ -63,7 +64,10 @@ FIRN_INTERNAL uint64_t table_builder_entries(const table_builder *b);
 typedef struct table_summary {
     table_properties properties;
     internal_key smallest, largest;
-    uint64_t hidden_versions; /* entries behind a newer one of their key; not in the file */
+    /* Not in the file: entries behind a newer one of their key, entries that expire, and when each
+     * eighth of those has. */
+    uint64_t hidden_versions, expiring;
+    uint64_t expiry_parts[EXPIRY_PARTS];
 } table_summary;
 FIRN_INTERNAL NODISCARD status table_builder_finish(table_builder *b, table_summary *out);
 #endif

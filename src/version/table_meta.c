@@ -58,6 +58,11 @@ FIRN_INTERNAL void table_meta_bury(table_meta *m) {
     memory_free(m);
 }
 
+FIRN_INTERNAL void table_meta_date(table_meta *m, uint64_t now_ms) {
+    m->newest_ms = m->newest_ms ? m->newest_ms : now_ms;
+    m->written_ms = m->written_ms ? m->written_ms : now_ms;
+}
+
 FIRN_INTERNAL table_meta table_meta_from_summary(const table_summary *summary, uint64_t number,
                                                  uint32_t keyspace) {
     const table_properties *p = &summary->properties;
@@ -73,11 +78,13 @@ FIRN_INTERNAL table_meta table_meta_from_summary(const table_summary *summary, u
         .min_expiry = p->min_expiry,
         .max_expiry = p->max_expiry,
         .hidden_versions = summary->hidden_versions,
+        .expiring = summary->expiring,
         .smallest = summary->smallest,
         .largest = summary->largest,
     };
     m.where.number = number;
     m.where.file_bytes = p->file_bytes;
     memcpy(m.where.identity, p->identity, sizeof m.where.identity);
+    memcpy(m.expiry_parts, summary->expiry_parts, sizeof m.expiry_parts);
     return m;
 }

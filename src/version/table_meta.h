@@ -29,14 +29,15 @@ typedef struct table_meta {
     seqno min_sequence, max_sequence;
     uint64_t min_expiry, max_expiry;
     internal_key smallest, largest; /* owned, one block after the struct */
-    /* Versions that only readers of that moment needed; not recorded on disk, so 0 after a reopen.
-     */
-    uint64_t hidden_versions;
+    /* By the wall clock: when the newest entry reached a table, and when this table was written. 0:
+     * not recorded, by a build that did not; opening then says "now" (table_meta_date). */
+    uint64_t newest_ms, written_ms;
+    uint64_t hidden_versions; /* that only readers of the time it was written needed */
+    /* How many entries expire, and when each eighth of them has; 0, 0: nothing expires, or it was
+     * not recorded. */
+    uint64_t expiring, expiry_parts[EXPIRY_PARTS];
 
-    /* guarded by the version set's mutex */
-    bool compacting;    /* an input of a running job */
-    uint64_t newest_ms; /* when the newest entry was written, by the wall clock; 0: before this
-                           open, until a picker that asks for ages sets it */
+    bool compacting; /* an input of a running job; guarded by the version set's mutex */
 } table_meta;
 
 /* Copies `fields` (its keys too) into a new counted object with one reference. */
@@ -44,6 +45,8 @@ FIRN_INTERNAL NODISCARD status table_meta_new(const table_meta *fields, table_me
 FIRN_INTERNAL void table_meta_ref(table_meta *m);
 FIRN_INTERNAL void table_meta_unref(table_meta *m); /* NULL is fine */
 
+/* Gives a table without a recorded age that of `now_ms`; only while nobody else knows it. */
+FIRN_INTERNAL void table_meta_date(table_meta *m, uint64_t now_ms);
 /* Fields as the builder's summary gives them; keys borrowed from the summary. */
 FIRN_INTERNAL table_meta table_meta_from_summary(const table_summary *summary, uint64_t number,
                                                  uint32_t keyspace);

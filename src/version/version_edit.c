@@ -19,7 +19,8 @@ enum edit_tag {
     EDIT_KEYSPACE_DROPPED = 7,
     EDIT_FLUSHED = 8,
     EDIT_TABLE_ADDED = 9,
-    EDIT_TABLE_REMOVED = 10
+    EDIT_TABLE_REMOVED = 10,
+    EDIT_TABLE_HISTORY = 11 /* since format 2 */
 };
 
 FIRN_INTERNAL void version_edit_deinit(version_edit *e) {
@@ -120,6 +121,22 @@ static void version_edit_put_table(const edit_added *added, buf *field) {
     put_sized(field, t->largest.s);
 }
 
+/* What format 1 does not say about a table. False: nothing of that is known, as in tables that a
+ * build of then wrote. */
+static bool version_edit_put_history(const table_meta *t, buf *field) {
+    if (!t->newest_ms && !t->written_ms && !t->hidden_versions && !t->expiring)
+        return false;
+    put_varint32(field, t->keyspace);
+    put_varint64(field, t->where.number);
+    put_varint64(field, t->newest_ms);
+    put_varint64(field, t->written_ms);
+    put_varint64(field, t->hidden_versions);
+    put_varint64(field, t->expiring);
+    for (uint32_t i = 0; t->expiring && i < EXPIRY_PARTS; i++)
+        put_varint64(field, t->expiry_parts[i] - (i ? t->expiry_parts[i - 1] : 0));
+    return true;
+}
+
 static void version_edit_encode_scalars(const version_edit *e, buf *field, buf *out) {
     if (e->has_database) {
         buf_append(field, e->database, sizeof e->database);
@@ -171,6 +188,8 @@ FIRN_INTERNAL void version_edit_encode(const version_edit *e, buf *out) {
     for (uint32_t i = 0; i < e->added_count; i++) {
         version_edit_put_table(&e->added[i], &field);
         version_edit_put_field(out, EDIT_TABLE_ADDED, &field);
+        if (version_edit_put_history(e->added[i].table, &field))
+            version_edit_put_field(out, EDIT_TABLE_HISTORY, &field);
     }
     buf_deinit(&field);
 }
@@ -209,6 +228,26 @@ static status version_edit_decode_added(slice in, version_edit *e) {
         st = version_edit_add_table(e, level, table);
     table_meta_unref(table);
     return st;
+}
+
+/* Follows the table it is about, which nobody else knows yet. */
+static status version_edit_decode_history(slice in, version_edit *e) {
+    uint32_t keyspace;
+    uint64_t number, before = 0;
+    table_meta *t = e->added_count ? e->added[e->added_count - 1].table : NULL;
+    if (!t || !get_varint32(&in, &keyspace) || !get_varint64(&in, &number) ||
+        keyspace != t->keyspace || number != t->where.number || !get_varint64(&in, &t->newest_ms) ||
+        !get_varint64(&in, &t->written_ms) || !get_varint64(&in, &t->hidden_versions) ||
+        !get_varint64(&in, &t->expiring))
+        return EDIT_DAMAGED;
+    for (uint32_t i = 0; t->expiring && i < EXPIRY_PARTS; i++) {
+        uint64_t step;
+        if (!get_varint64(&in, &step) || step > UINT64_MAX - before)
+            return EDIT_DAMAGED;
+        t->expiry_parts[i] = before += step;
+    }
+    bool fits = t->hidden_versions <= t->entries && t->expiring <= t->entries;
+    return in.size == 0 && fits ? STATUS_OK : EDIT_DAMAGED;
 }
 
 static status version_edit_decode_keyspace(slice in, version_edit *e, bool dropped) {
@@ -286,6 +325,8 @@ static status version_edit_decode_field(uint32_t tag, slice in, version_edit *e)
         return version_edit_remove_table(e, removed.keyspace, removed.level, removed.number);
     case EDIT_TABLE_ADDED:
         return version_edit_decode_added(in, e);
+    case EDIT_TABLE_HISTORY:
+        return version_edit_decode_history(in, e);
     default:
         return version_edit_decode_scalar(tag, in, e);
     }
@@ -319,6 +360,14 @@ static void version_edit_describe_table(const edit_added *a, buf *line) {
     text_append_escaped(line, internal_key_user(t->smallest).s, 64);
     buf_append(line, " .. ", 4);
     text_append_escaped(line, internal_key_user(t->largest).s, 64);
+    if (t->newest_ms)
+        buf_printf(line, ", newest of %llu ms, written at %llu ms",
+                   (unsigned long long)t->newest_ms, (unsigned long long)t->written_ms);
+    if (t->hidden_versions)
+        buf_printf(line, ", %llu older versions", (unsigned long long)t->hidden_versions);
+    if (t->expiring)
+        buf_printf(line, ", %llu expire, half of them by %llu ms", (unsigned long long)t->expiring,
+                   (unsigned long long)t->expiry_parts[EXPIRY_PARTS / 2 - 1]);
 }
 
 static bool version_edit_print(buf *line, firn_line_callback print, void *context) {

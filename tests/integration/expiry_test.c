@@ -234,6 +234,38 @@ TEST(expiry, drops_tables_unread_once_all_in_them_has_expired) {
     expiry_end(&f);
 }
 
+static uint64_t expiry_table_bytes(expiry_fixture *f) {
+    firn_stats s = {.size = sizeof s};
+    db_get_stats(f->db, &s);
+    return s.table_bytes;
+}
+
+/* Two of three entries expire, one a millisecond; the others stay. What the tables say of that
+ * outlives a reopen. */
+TEST(expiry, gives_back_the_space_of_what_expired_among_what_stays) {
+    enum { KEYS = 3000 };
+    expiry_fixture f;
+    char key[16];
+    expiry_begin(&f);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "a%05d", (int)i);
+        expiry_put(&f, key, "a session among accounts", i % 3 ? 2000 + i : 0);
+    }
+    ASSERT_OK(db_compact_range(f.db, SLICE_UNSET, SLICE_UNSET));
+    expiry_reopen(&f);
+    uint64_t full = expiry_table_bytes(&f), read = expiry_read(&f);
+    f.now_ms = 2000 + KEYS / 4;
+    ASSERT_OK(db_wait_idle(f.db));
+    assert_true(expiry_table_bytes(&f) > full / 10 * 7);
+    f.now_ms = 2000 + KEYS * 2; /* all that will */
+    ASSERT_OK(db_wait_idle(f.db));
+    assert_true(expiry_table_bytes(&f) < full / 10 * 4);
+    assert_true(expiry_read(&f) - read <= 3 * full); /* few times, not once for every key */
+    expiry_expect(&f, NULL, "a00003", "a session among accounts");
+    expiry_expect(&f, NULL, "a00004", NULL);
+    expiry_end(&f);
+}
+
 TEST(expiry, refuses_two_times_at_once) {
     expiry_fixture f;
     firn_write_options options = FIRN_WRITE_OPTIONS_INIT;
@@ -266,4 +298,5 @@ TEST_MAIN(RUN(expiry, ends_a_value_on_the_millisecond_wherever_it_lies),
           RUN(expiry, a_snapshot_and_an_iterator_keep_their_time),
           RUN(expiry, is_given_back_by_reads_and_kept_for_values_of_all_sizes),
           RUN(expiry, drops_tables_unread_once_all_in_them_has_expired),
+          RUN(expiry, gives_back_the_space_of_what_expired_among_what_stays),
           RUN(expiry, refuses_two_times_at_once), RUN(expiry, batches_expire_too))

@@ -4,8 +4,7 @@
 #include "unit/compaction/tree_text.h"
 
 static void expect_view(const char *tree, const char *expected, const picker_view *as) {
-    tree_options options = tree_test_options();
-    options.strategy = as->options ? as->options->strategy : options.strategy;
+    tree_options options = as->options ? *as->options : tree_test_options();
     version *v = tree_from_text(tree);
     compaction_plan plan;
     bool found;
@@ -23,6 +22,13 @@ static void expect_view(const char *tree, const char *expected, const picker_vie
 
 static void expect_pick(const char *tree, const char *expected) {
     expect_view(tree, expected, &(picker_view){0});
+}
+
+/* Where garbage has to go when it is 100 ms old. */
+static void expect_aged(const char *tree, const char *expected) {
+    tree_options options = tree_test_options();
+    options.purge_age_ms = 100;
+    expect_view(tree, expected, &(picker_view){.options = &options});
 }
 
 TEST(picker, leaves_a_tree_alone_that_is_in_shape) {
@@ -46,6 +52,34 @@ TEST(picker, rewrites_a_table_when_half_of_what_expires_has) {
     expect_pick("L6: 3:b-d:100x900-1100", "L6->L6: 3");
     expect_pick("L6: 3:b-d:100x900-1102", "none");
     expect_pick("L6: 3:b-d:100x5-", "none");
+}
+
+TEST(picker, rewrites_a_table_when_enough_of_it_has_expired) {
+    /* An eighth of those that expire is gone every 10 ms, the clock is at 1000. */
+    expect_pick("L6: 3:b-d:100x930-e10", "L6->L6: 3"); /* 7 of 10 */
+    expect_pick("L6: 3:b-d:100x960-e10", "L6->L6: 3"); /* 5 */
+    expect_pick("L6: 3:b-d:100x961-e10", "none");      /* 3.75 */
+    expect_pick("L6: 3:b-d:100x920-e5", "L6->L6: 3");  /* all 5 */
+    expect_pick("L6: 3:b-d:100x921-e5", "none");
+    expect_pick("L6: 3:b-d:100x920-e2",
+                "L6->L6: 3"); /* never half of the table, but all there is */
+    expect_pick("L6: 3:b-d:100x921-e2", "none");
+    expect_pick("L5: 3:b-d:100x960-e10 L6: 2:c-e:100", "L5->L6: 3 + 2");
+    expect_pick("L5: 3:b-d:100x960-e8 L6: 2:c-e:100", "none");           /* 4 */
+    expect_pick("L5: 3:b-d:100dx960-e8 L6: 2:c-e:100", "L5->L6: 3 + 2"); /* and a delete */
+}
+
+TEST(picker, sinks_what_is_too_old) {
+    expect_aged("L6: 3:b-d:100h@900", "L6->L6: 3");
+    expect_aged("L6: 3:b-d:100h@901", "none");
+    expect_aged("L6: 3:b-d:100@1", "none"); /* nothing to give up */
+    expect_aged("L6: 3:b-d:100h", "none");  /* age unknown */
+    expect_aged("L5: 3:b-d:100@900 L6: 2:c-e:100@1", "L5->L6: 3 + 2");
+    expect_aged("L5: 3:b-d:100@900 L6: 2:x-z:100@1", "L5->L6: 3 (move)");
+    expect_aged("L0: 3:b-d:100@990 2:b-d:100@900 L6: 1:c-e:100@1", "L0->L6: 3 2 + 1");
+    expect_aged("L0: 3:b-d:100@990 2:b-d:100@901 L6: 1:c-e:100@1", "none");
+    expect_aged("L5: 3:b-d:100@900 L6: 2:c-e:100@1!", "none");
+    expect_pick("L6: 3:b-d:100h@1", "none"); /* without the option */
 }
 
 TEST(picker, sinks_range_tombstones) {
@@ -290,6 +324,7 @@ TEST_MAIN(
     RUN(picker, leaves_a_tree_alone_that_is_in_shape),
     RUN(picker, drops_a_table_unread_when_all_has_expired_and_nothing_lies_below),
     RUN(picker, rewrites_a_table_when_half_of_what_expires_has),
+    RUN(picker, rewrites_a_table_when_enough_of_it_has_expired), RUN(picker, sinks_what_is_too_old),
     RUN(picker, sinks_range_tombstones), RUN(picker, takes_all_of_l0_and_what_it_overlaps),
     RUN(picker, moves_l0_tables_that_share_no_key_and_meet_nothing),
     RUN(picker, sends_l0_above_a_large_last_level), RUN(picker, waits_for_a_running_l0_compaction),

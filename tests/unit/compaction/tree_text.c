@@ -49,10 +49,14 @@ static void tree_add_table(version_edit *edit, uint32_t level, const char **text
         fields.max_expiry =
             isdigit((unsigned char)rest[1]) ? strtoull(rest + 1, NULL, 10) : UINT64_MAX;
     }
+    const char *part = memchr(last.data, 'e', last.size); /* that many of ten, evenly */
+    fields.expiring = part ? strtoull(part + 1, NULL, 10) : 0;
+    for (uint64_t i = 0; part && i < EXPIRY_PARTS; i++)
+        fields.expiry_parts[i] = fields.min_expiry + 10 * (i + 1);
     fields.range_tombstones = memchr(last.data, 'r', last.size) != NULL;
     ASSERT_OK(table_meta_new(&fields, &made));
     const char *age = memchr(last.data, '@', last.size);
-    made->newest_ms = age ? strtoull(age + 1, NULL, 10) : 0;
+    made->newest_ms = made->written_ms = age ? strtoull(age + 1, NULL, 10) : 0;
     made->compacting = memchr(last.data, '!', last.size) != NULL;
     ASSERT_OK(version_edit_add_table(edit, level, made));
     table_meta_unref(made);

@@ -65,6 +65,57 @@ TEST(version_edit, comes_back_from_its_bytes) {
     buf_deinit(&bytes);
 }
 
+static status edit_history_back(const table_meta *fields, table_meta *out) {
+    version_edit e = {0}, back;
+    buf bytes = {0};
+    table_meta *t;
+    ASSERT_OK(table_meta_new(fields, &t));
+    ASSERT_OK(version_edit_add_table(&e, 6, t));
+    version_edit_encode(&e, &bytes);
+    status st = version_edit_decode(buf_slice(&bytes), &back);
+    if (status_is_ok(st))
+        *out = *back.added[0].table;
+    version_edit_deinit(&back);
+    version_edit_deinit(&e);
+    table_meta_unref(t);
+    buf_deinit(&bytes);
+    return st;
+}
+
+TEST(version_edit, carries_the_history_of_a_table) {
+    table_meta back, *plain = fixture_table(42, 0, "a", "zz", 7);
+    table_meta fields = *plain;
+    ASSERT_OK(edit_history_back(&fields, &back));
+    assert_int_equal(back.newest_ms + back.written_ms + back.hidden_versions + back.expiring, 0);
+    fields.entries = 9;
+    fields.newest_ms = 1700000000000;
+    fields.written_ms = UINT64_MAX;
+    fields.hidden_versions = 4;
+    ASSERT_OK(edit_history_back(&fields, &back));
+    assert_int_equal(back.newest_ms, 1700000000000);
+    assert_int_equal(back.written_ms, UINT64_MAX);
+    assert_int_equal(back.hidden_versions, 4);
+    fields.expiring = 9;
+    for (uint64_t i = 0; i < EXPIRY_PARTS; i++)
+        fields.expiry_parts[i] = i < 7 ? 1000 + i : UINT64_MAX;
+    ASSERT_OK(edit_history_back(&fields, &back));
+    assert_memory_equal(back.expiry_parts, fields.expiry_parts, sizeof back.expiry_parts);
+    fields.hidden_versions = 10; /* more than there are entries */
+    assert_int_equal(edit_history_back(&fields, &back).code, FIRN_CORRUPTION);
+    fields.hidden_versions = 0;
+    fields.expiring = 10;
+    assert_int_equal(edit_history_back(&fields, &back).code, FIRN_CORRUPTION);
+    table_meta_unref(plain);
+}
+
+TEST(version_edit, refuses_the_history_of_another_table) {
+    static const uint8_t lonely[] = {11, 6, 0, 42, 1, 1, 0, 0};
+    version_edit back;
+    assert_int_equal(version_edit_decode(slice_of(lonely, sizeof lonely), &back).code,
+                     FIRN_CORRUPTION);
+    version_edit_deinit(&back);
+}
+
 /* docs/format/manifest.md: tag, length, field. */
 TEST(version_edit, has_the_documented_bytes) {
     static const uint8_t golden[] = {
@@ -107,10 +158,10 @@ TEST(version_edit, of_nothing_is_nothing) {
 }
 
 TEST(version_edit, unknown_fields_are_of_a_newer_version) {
-    static const uint8_t bytes[] = {11, 1, 0};
+    static const uint8_t bytes[] = {12, 1, 0};
     version_edit e;
     ASSERT_CODE(version_edit_decode(slice_of(bytes, sizeof bytes), &e), FIRN_NOT_SUPPORTED);
-    assert_non_null(strstr(error_detail_get(), "field 11"));
+    assert_non_null(strstr(error_detail_get(), "field 12"));
     version_edit_deinit(&e);
 }
 
@@ -186,8 +237,10 @@ TEST(version_edit, grows_to_many_tables) {
     buf_deinit(&bytes);
 }
 
-TEST_MAIN(RUN(version_edit, comes_back_from_its_bytes), RUN(version_edit, has_the_documented_bytes),
-          RUN(version_edit, of_nothing_is_nothing),
+TEST_MAIN(RUN(version_edit, comes_back_from_its_bytes),
+          RUN(version_edit, carries_the_history_of_a_table),
+          RUN(version_edit, refuses_the_history_of_another_table),
+          RUN(version_edit, has_the_documented_bytes), RUN(version_edit, of_nothing_is_nothing),
           RUN(version_edit, unknown_fields_are_of_a_newer_version),
           RUN(version_edit, malformed_fields_are_corruption),
           RUN(version_edit, random_damage_is_survived), RUN(version_edit, grows_to_many_tables))
