@@ -182,11 +182,11 @@ typedef struct firn_options {
                                passes over tables that have no such key. Bytewise order
                                only. May differ from open to open: each table knows its
                                rule. Default: none */
-    uint64_t purge_age_ms; /* with the leveled strategy, >= 1000: what was deleted or overwritten
-                              leaves the disk about that long after it reached a table
-                              (memtable_age_ms bounds that), unless a snapshot holds it: older
-                              tables are compacted downward though no level is full. For data that
-                              has to be gone by a date. Default: as compactions come by */
+    uint64_t purge_age_ms;  /* with the leveled strategy, >= 1000: what was deleted or overwritten
+                               leaves the disk about that long after it reached a table
+                               (memtable_age_ms bounds that), unless a snapshot holds it: older
+                               tables are compacted downward though no level is full. For data that
+                               has to be gone by a date. Default: as compactions come by */
 } firn_options;
 
 /* Which beginning of a key is its prefix. The first `bytes` bytes (1..255); shorter keys have none.

@@ -1,147 +1,11 @@
-#include "compaction/bottom.h"
-#include "compaction/entry_writer.h"
+#include "compaction/compaction_merge.h"
 #include "compaction/jobs.h"
-#include "compaction/level_iter.h"
-#include "compaction/range_gather.h"
-#include "iter/merging_iter.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 
 #include "base/poison.h"
 
-typedef struct compaction_context {
-    const job_env *env;
-    const compaction_plan *plan;
-    bottom_cursor bottom;
-    output_cut cut;
-    range_gather gathered; /* of the inputs */
-    range_drop ranges;
-} compaction_context;
-
-static bool compaction_is_cancelled(void *context) {
-    const compaction_context *c = context;
-    return c->env->cancelled(c->env->context);
-}
-
-static bool compaction_is_bottom(void *context, user_key key) {
-    compaction_context *c = context;
-    return bottom_cursor_has_nothing_older(&c->bottom, key);
-}
-
-static bool compaction_is_range_bottom(void *context, user_key begin, user_key end) {
-    const compaction_context *c = context;
-    /* What stays in L0 has older tables of L0 below it. */
-    return c->plan->to_level > 0 &&
-           !version_overlaps_below(c->plan->version, c->plan->to_level + 1, begin, end);
-}
-
-static bool compaction_skips_table(void *context, const table_meta *meta) {
-    const compaction_context *c = context;
-    return range_drop_covers_table(&c->ranges, meta);
-}
-
-static status compaction_open_ranges(compaction_context *c, const snapshot_list *readers) {
-    status st = STATUS_OK;
-    const compaction_plan *plan = c->plan;
-    for (uint32_t level = 0; plan->version->has_range_tombstones && level < LEVEL_COUNT; level++)
-        TRY(range_gather_tables(&c->gathered, c->env->tables, plan->version->order,
-                                plan->inputs[level], plan->input_count[level]));
-    TRY(range_drop_init(&c->ranges, plan->version->order, &c->gathered.list, readers));
-    c->ranges.is_bottom = compaction_is_range_bottom;
-    c->ranges.context = c;
-out:
-    return st;
-}
-
-/* --- inputs --- */
-
-static status compaction_open_inputs(compaction_context *c, iter **out) {
-    status st = STATUS_OK;
-    const compaction_plan *plan = c->plan;
-    uint32_t count = 0, singles = plan->input_count[0];
-    level_iter_args args = {.tables = c->env->tables,
-                            .order = plan->version->order,
-                            .version = plan->version,
-                            .read = {.fill_cache = false, .read_ahead = true}};
-    if (c->ranges.fragments) {
-        args.skip = compaction_skips_table;
-        args.skip_context = c;
-    }
-    iter **children = memory_new_zeroed(((size_t)singles + LEVEL_COUNT) * sizeof(iter *));
-    *out = NULL;
-    if (!children)
-        return error_status(FIRN_NO_MEMORY, "no memory for a compaction's inputs");
-    for (; count < singles; count++)
-        TRY(level_iter_new_table(&args, plan->inputs[0][count], &children[count]));
-    for (uint32_t level = 1; level < LEVEL_COUNT; level++) {
-        if (plan->input_count[level] == 0)
-            continue;
-        TRY(level_iter_new_sorted(&args, plan->inputs[level], plan->input_count[level],
-                                  &children[count]));
-        count++;
-    }
-    uint32_t taken = count;
-    count = 0;
-    TRY(merging_iter_new(plan->version->order, children, taken, out));
-out:
-    for (uint32_t i = 0; i < count; i++)
-        iter_free(children[i]);
-    memory_free(children);
-    return st;
-}
-
-static uint64_t compaction_input_entries(const compaction_plan *plan) {
-    uint64_t entries = 0;
-    for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
-        for (uint32_t i = 0; i < plan->input_count[level]; i++)
-            entries += plan->inputs[level][i]->entries;
-    }
-    return entries;
-}
-
-static status compaction_merge(const job_env *env, const compaction_plan *plan,
-                               job_progress *progress, table_output *output) {
-    status st = STATUS_OK;
-    iter *in = NULL;
-    snapshot_list readers = {0};
-    compaction_context context = {.env = env, .plan = plan};
-    context.bottom = bottom_cursor_of_plan(plan);
-    context.cut = output_cut_new(plan->version, plan->to_level, env->options->file_bytes);
-    /* After the plan pinned its version: whoever reads later reads at these sequences or newer
-     * ones. */
-    TRY(snapshot_registry_list(env->snapshots, &readers));
-    TRY(compaction_open_ranges(&context, &readers));
-    TRY(compaction_open_inputs(&context, &in));
-    entry_writer writer = {.output = output,
-                           .order = plan->version->order,
-                           .vfs = env->vfs,
-                           .directory = env->directory,
-                           .readers = &readers,
-                           .cut = &context.cut,
-                           .is_bottom = compaction_is_bottom,
-                           .filter = env->filter,
-                           .ranges = &context.ranges,
-                           .cancelled = compaction_is_cancelled,
-                           .context = &context,
-                           .limiter = env->limiter,
-                           .class = RATE_COMPACTION,
-                           .entries_done = progress ? &progress->entries_done : NULL};
-    if (progress) /* relaxed: no partner; for people. */
-        atomic_u64_store(&progress->entries_total, compaction_input_entries(plan),
-                         memory_order_relaxed);
-    TRY(entry_writer_run(&writer, in));
-    TRY(table_output_finish(output));
-out:
-    iter_free(in);
-    range_drop_deinit(&context.ranges);
-    range_gather_deinit(&context.gathered);
-    snapshot_list_deinit(&readers);
-    return st;
-}
-
-/* --- the edit --- */
-
-static status compaction_build_edit(const compaction_plan *plan, const table_output *output,
+static status compaction_build_edit(const compaction_plan *plan, const compaction_merge *merge,
                                     version_edit *edit) {
     status st = STATUS_OK;
     for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
@@ -154,8 +18,11 @@ static status compaction_build_edit(const compaction_plan *plan, const table_out
                 TRY(version_edit_add_table(edit, plan->to_level, input));
         }
     }
-    for (uint32_t i = 0; i < output->done_count; i++)
-        TRY(version_edit_add_table(edit, plan->to_level, output->done[i]));
+    for (uint32_t piece = 0; piece < merge->count; piece++) {
+        const table_output *output = &merge->outputs[piece];
+        for (uint32_t i = 0; i < output->done_count; i++)
+            TRY(version_edit_add_table(edit, plan->to_level, output->done[i]));
+    }
 out:
     return st;
 }
@@ -173,6 +40,7 @@ static void compaction_report(const job_env *env, const compaction_plan *plan, u
     event_u64(&e, "bytes_read", result->bytes_read);
     event_u64(&e, "bytes_written", result->bytes_written);
     event_u64(&e, "outputs", result->tables_written);
+    event_u64(&e, "pieces", result->pieces);
     event_u64(&e, "micros", (time_monotonic_ns(env->clock) - started_ns) / 1000);
     event_end(&e);
 }
@@ -189,13 +57,26 @@ static uint64_t compaction_newest_ms(const compaction_plan *plan) {
     return newest;
 }
 
+static void compaction_sum_up(const compaction_plan *plan, const compaction_merge *merge,
+                              job_result *result) {
+    result->pieces = merge->count;
+    for (uint32_t i = 0; i < merge->count; i++) {
+        result->bytes_written += merge->outputs[i].bytes_written;
+        result->tables_written += merge->outputs[i].done_count;
+    }
+    if (plan->kind == PLAN_MOVE)
+        result->tables_written = compaction_plan_input_tables(plan);
+}
+
 FIRN_INTERNAL status compaction_job_run(const job_env *env, const compaction_plan *plan,
                                         job_progress *progress, job_result *result) {
     status st = STATUS_OK;
     version_edit edit = {0};
     uint64_t started_ns = time_monotonic_ns(env->clock);
     *result = (job_result){.was_move = plan->kind == PLAN_MOVE};
-    table_output output;
+    compaction_merge *merge = memory_new(sizeof *merge);
+    if (!merge)
+        return error_status(FIRN_NO_MEMORY, "%s: no memory for a compaction", env->directory);
     table_output_args args = {.vfs = env->vfs,
                               .directory = env->directory,
                               .versions = env->versions,
@@ -205,24 +86,23 @@ FIRN_INTERNAL status compaction_job_run(const job_env *env, const compaction_pla
                               .level = plan->to_level,
                               .newest_ms = compaction_newest_ms(plan),
                               .written_ms = time_wall_ms(env->clock)};
-    table_output_init(&output, &args);
+    compaction_merge_init(merge, env, plan, progress, &args);
     if (plan->kind == PLAN_MERGE) {
         result->bytes_read = compaction_plan_input_bytes(plan);
-        st = compaction_merge(env, plan, progress, &output);
+        st = compaction_merge_run(merge);
     }
     if (status_is_ok(st))
-        st = compaction_build_edit(plan, &output, &edit);
+        st = compaction_build_edit(plan, merge, &edit);
     if (!status_is_ok(st)) {
-        table_output_discard(&output);
+        compaction_merge_discard(merge);
         goto out;
     }
     TRY(version_set_install(env->versions, &edit, NULL));
-    result->bytes_written = output.bytes_written;
-    result->tables_written =
-        plan->kind == PLAN_MOVE ? compaction_plan_input_tables(plan) : output.done_count;
+    compaction_sum_up(plan, merge, result);
     compaction_report(env, plan, started_ns, result);
 out:
-    table_output_deinit(&output);
+    compaction_merge_deinit(merge);
+    memory_free(merge);
     version_edit_deinit(&edit);
     return st;
 }

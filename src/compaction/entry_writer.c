@@ -284,13 +284,29 @@ out:
     return st;
 }
 
-/* The rest of the run that `in` stands in; then on to the next one. */
-static status entry_cursor_take_run(entry_cursor *c, iter *in) {
+/* Where in its run, from where `in` stands on, the entries below the upper bound end. */
+static uint32_t entry_writer_run_end(const entry_writer *w, const iter *in) {
+    uint32_t low = in->index, high = in->count;
+    if (LIKELY(!slice_is_set(w->upper)))
+        return high;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        internal_key key = {slice_of(in->run[middle].key, in->run[middle].key_bytes)};
+        if (key_order_compare_user(w->order, internal_key_user(key), user_key_of(w->upper)) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+/* The rest of the run that `in` stands in, up to `end`; then on to the next one. */
+static status entry_cursor_take_run(entry_cursor *c, iter *in, uint32_t end) {
     status st = STATUS_OK;
-    c->writer->entries_read += in->count - in->index;
+    c->writer->entries_read += end - in->index;
     for (;; in->index++) {
         TRY(entry_cursor_take(c, in));
-        if (in->index + 1 == in->count)
+        if (in->index + 1 == end)
             break;
     }
     /* What it points to goes with the run. */
@@ -305,9 +321,10 @@ out:
 }
 
 /* Now and then: tells how far it is, waits for its share of the device, asks whether to go on. */
-static status entry_writer_pause(entry_writer *w, uint64_t *charged) {
+static status entry_writer_pause(entry_writer *w, uint64_t *charged, uint64_t *told) {
     if (w->entries_done) /* relaxed: no partner; progress for people and pacing. */
-        atomic_u64_store(w->entries_done, w->entries_read, memory_order_relaxed);
+        atomic_u64_add(w->entries_done, w->entries_read - *told, memory_order_relaxed);
+    *told = w->entries_read;
     uint64_t written = table_output_bytes(w->output);
     if (w->limiter && written > *charged)
         rate_limiter_request(w->limiter, w->class, written - *charged);
@@ -318,24 +335,43 @@ static status entry_writer_pause(entry_writer *w, uint64_t *charged) {
     return STATUS_OK;
 }
 
+static status entry_writer_begin(const entry_writer *w, iter *in) {
+    status st = STATUS_OK;
+    buf first = {0};
+    if (!slice_is_set(w->lower)) {
+        iter_seek_first(in);
+        return STATUS_OK;
+    }
+    internal_key_append(&first, user_key_of(w->lower), SEQNO_MAX, OP_SEEK);
+    TRY(buf_status(&first));
+    iter_seek(in, (internal_key){buf_slice(&first)});
+    if (w->ranges)
+        TRY(range_drop_begin_at(w->ranges, user_key_of(w->lower)));
+out:
+    buf_deinit(&first);
+    return st;
+}
+
 FIRN_INTERNAL status entry_writer_run(entry_writer *w, iter *in) {
     status st = STATUS_OK;
     const snapshot_list *readers = w->readers;
     entry_cursor c = {.writer = w, .bottom = {entry_cursor_is_bottom, &c}};
-    uint64_t charged = 0;
+    uint64_t charged = 0, told = 0;
+    uint32_t end;
     c.is_simple = !w->filter && !(w->ranges && w->ranges->fragments);
     drop_rules_init(&c.rules, readers->sequences, readers->clocks_ms, readers->count);
-    for (iter_seek_first(in); iter_valid(in);) {
-        TRY(entry_cursor_take_run(&c, in));
+    TRY(entry_writer_begin(w, in));
+    while (iter_valid(in) && (end = entry_writer_run_end(w, in)) > in->index) {
+        TRY(entry_cursor_take_run(&c, in, end));
         if (UNLIKELY(c.weight >= ENTRY_PAUSE_WEIGHT)) {
             c.weight = 0;
-            TRY(entry_writer_pause(w, &charged));
+            TRY(entry_writer_pause(w, &charged, &told));
         }
     }
     TRY(in->st);
     TRY(entry_cursor_write_held(&c));
     if (w->ranges)
-        TRY(range_drop_write(w->ranges, w->output, SLICE_UNSET));
+        TRY(range_drop_write(w->ranges, w->output, w->upper));
 out:
     buf_deinit(&c.left);
     buf_deinit(&c.changed);

@@ -31,12 +31,14 @@ typedef struct entry_writer {
     rate_class class;         /* for the limiter */
     atomic_u64 *entries_done; /* counted up now and then for others to see; may be NULL */
 
+    slice lower, upper; /* user keys from `lower` on, below `upper`; unset: all */
+
     const firn_compaction_filter *filter; /* NULL: none */
     range_drop *ranges;                   /* NULL: there are no range tombstones */
 
     uint64_t entries_read, entries_dropped; /* results */
 } entry_writer;
 
-/* Reads `in` from its first entry to its end. */
+/* Reads `in` from its first entry within the bounds to the last. */
 FIRN_INTERNAL NODISCARD status entry_writer_run(entry_writer *w, iter *in);
 #endif

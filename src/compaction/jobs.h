@@ -2,13 +2,14 @@
  *
  * Invariants: a job's outputs are complete, synced and named before its edit is installed; the edit
  * is the commit point. If the job fails before it, its outputs are deleted; if installing fails
- * they stay, for the edit may be durable. Threads:    each job runs on one thread; several jobs may
- * run at once on disjoint inputs. */
+ * they stay, for the edit may be durable. Threads:    several jobs may run at once on disjoint
+ * inputs; a job uses the thread that runs it, and a compaction also those workers that are idle. */
 #ifndef FIRN_COMPACTION_JOBS_H
 #define FIRN_COMPACTION_JOBS_H
 
 #include "compaction/picker.h"
 #include "compaction/tree_options.h"
+#include "compaction/workers.h"
 #include "firn/filter.h"
 #include "table/table_cache.h"
 #include "util/event_log.h"
@@ -33,6 +34,7 @@ typedef struct job_env {
     const atomic_u64 *applied; /* log position below which every record is in its memtable */
     bool (*cancelled)(void *context);
     void *context;
+    workers *const *helpers; /* whose idle threads may take pieces of a job; NULL: nobody's */
 } job_env;
 
 /* How far a running job is; written by it, read by anybody. */
@@ -43,6 +45,7 @@ typedef struct job_progress {
 typedef struct job_result {
     uint64_t bytes_read, bytes_written;
     uint32_t tables_written;
+    uint32_t pieces; /* that a compaction was cut into; 0: nothing was merged */
     bool was_move;
 } job_result;
 

@@ -31,6 +31,20 @@ FIRN_INTERNAL void range_drop_deinit(range_drop *r) {
     buf_deinit(&r->rest);
 }
 
+FIRN_INTERNAL status range_drop_begin_at(range_drop *r, user_key lower) {
+    const range_fragments *f = r->fragments;
+    DCHECK(r->at == 0 && !r->is_cut);
+    while (f && r->at < f->count &&
+           key_order_compare_user(r->order, f->list[r->at].end, lower) <= 0)
+        r->at++;
+    if (!f || r->at == f->count ||
+        key_order_compare_user(r->order, f->list[r->at].begin, lower) >= 0)
+        return STATUS_OK;
+    r->is_cut = true;
+    buf_append_slice(&r->rest, lower.s);
+    return buf_status(&r->rest);
+}
+
 /* Whether a tombstone of the fragment, of the stratum of `oldest`, is newer than `newest`. */
 static bool range_drop_hides(const range_drop *r, const range_fragment *f, seqno oldest,
                              seqno newest) {

@@ -37,6 +37,8 @@ FIRN_INTERNAL NODISCARD status range_drop_init(range_drop *r, key_order order,
                                                const range_list *list,
                                                const snapshot_list *readers);
 FIRN_INTERNAL void range_drop_deinit(range_drop *r);
+/* Leaves out what lies before `lower`: the outputs begin there. */
+FIRN_INTERNAL NODISCARD status range_drop_begin_at(range_drop *r, user_key lower);
 /* Rule 1. */
 FIRN_INTERNAL bool range_drop_covers(range_drop *r, user_key key, seqno sequence);
 /* Rule 4. */

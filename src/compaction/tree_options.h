@@ -18,7 +18,8 @@ typedef struct tree_options {
     tree_strategy strategy;
     uint64_t level_base_bytes; /* most that the first level below L0 aims at */
     uint32_t level_fanout;
-    uint64_t file_bytes;                       /* table size aimed at */
+    uint64_t file_bytes; /* table size aimed at */
+    uint32_t pieces;     /* that a compaction is cut into where it can be; 0: as threads are idle */
     uint32_t l0_trigger, l0_slowdown, l0_stop; /* L0 tables; tiered: sorted runs */
     uint32_t tombstone_percent;    /* tables with that many deletes move down early; 0: never */
     uint32_t tiered_space_percent; /* garbage that starts a full merge, in percent of the data */

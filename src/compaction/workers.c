@@ -14,6 +14,16 @@ typedef struct worker {
     bool urgent_only;
 } worker;
 
+/* Work that one thread shares with the others; lives on its stack while it does. */
+typedef struct workers_shared {
+    void (*piece)(void *context, uint32_t index); /* set at birth, as is what follows */
+    void *context;
+    uint32_t count;
+
+    struct workers_shared *more; /* guarded, as is what follows */
+    uint32_t taken, over;
+} workers_shared;
+
 struct workers {
     /* set at birth */
     workers_args args;
@@ -22,9 +32,32 @@ struct workers {
 
     mutex guard;
     cond changed;
-    uint64_t wake_count; /* guarded: rises with every workers_wake */
-    bool stopping;       /* guarded */
+    uint64_t wake_count;    /* guarded: rises with every workers_wake */
+    bool stopping;          /* guarded */
+    uint32_t idle;          /* guarded: members that wait and may help */
+    workers_shared *shared; /* guarded: a list */
 };
+
+/* One piece of that work. */
+static void workers_take_piece_locked(workers *w, workers_shared *s) {
+    mutex_assert_held(&w->guard);
+    uint32_t index = s->taken++;
+    mutex_unlock(&w->guard);
+    s->piece(s->context, index);
+    mutex_lock(&w->guard);
+    if (++s->over == s->count)
+        cond_broadcast(&w->changed);
+}
+
+/* False: nobody shares anything. */
+static bool workers_help_locked(workers *w) {
+    workers_shared *s = w->shared;
+    while (s && s->taken == s->count)
+        s = s->more;
+    if (s)
+        workers_take_piece_locked(w, s);
+    return s != NULL;
+}
 
 static void workers_thread(void *context) {
     worker *me = context;
@@ -37,12 +70,16 @@ static void workers_thread(void *context) {
         mutex_lock(&w->guard);
         /* What was queued while run_one looked must not be slept through. */
         while (!did && !w->stopping && seen == w->wake_count) {
-            if (!retry_ns) {
+            if (!me->urgent_only && workers_help_locked(w))
+                break; /* time has passed: look for work again */
+            w->idle += !me->urgent_only;
+            if (retry_ns)
+                cond_wait_for(&w->changed, &w->guard, retry_ns);
+            else
                 cond_wait(&w->changed, &w->guard);
-                continue;
-            }
-            cond_wait_for(&w->changed, &w->guard, retry_ns);
-            break;
+            w->idle -= !me->urgent_only;
+            if (retry_ns)
+                break;
         }
     }
     mutex_unlock(&w->guard);
@@ -90,6 +127,30 @@ FIRN_INTERNAL bool workers_step(workers *w) {
 
 FIRN_INTERNAL bool workers_are_threads(const workers *w) {
     return w->started > 0;
+}
+
+FIRN_INTERNAL uint32_t workers_idle(workers *w) {
+    mutex_lock(&w->guard);
+    uint32_t idle = w->idle;
+    mutex_unlock(&w->guard);
+    return idle;
+}
+
+FIRN_INTERNAL void workers_share(workers *w, uint32_t count,
+                                 void (*piece)(void *context, uint32_t index), void *context) {
+    mutex_lock(&w->guard);
+    workers_shared mine = {piece, context, count, w->shared, 0, 0};
+    w->shared = &mine;
+    cond_broadcast(&w->changed);
+    while (mine.taken < count)
+        workers_take_piece_locked(w, &mine);
+    while (mine.over < count)
+        cond_wait(&w->changed, &w->guard);
+    workers_shared **at = &w->shared;
+    while (*at != &mine)
+        at = &(*at)->more;
+    *at = mine.more;
+    mutex_unlock(&w->guard);
 }
 
 FIRN_INTERNAL void workers_stop(workers *w) {

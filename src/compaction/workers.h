@@ -28,6 +28,12 @@ FIRN_INTERNAL void workers_wake(workers *w);
 /* Does one piece of work on the calling thread; false if there was none. */
 FIRN_INTERNAL bool workers_step(workers *w);
 FIRN_INTERNAL bool workers_are_threads(const workers *w);
+/* How many threads have nothing to do and would help with shared work. */
+FIRN_INTERNAL uint32_t workers_idle(workers *w);
+/* Runs piece(context, i) once for every i below `count`, on this thread and on those that find no
+ * work of their own, and returns when all are over. The one for urgent work alone does not help. */
+FIRN_INTERNAL void workers_share(workers *w, uint32_t count,
+                                 void (*piece)(void *context, uint32_t index), void *context);
 /* Waits for running work to end; nothing runs afterwards. */
 FIRN_INTERNAL void workers_stop(workers *w);
 FIRN_INTERNAL void workers_free(workers *w); /* stops first; NULL is fine */

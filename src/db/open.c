@@ -174,7 +174,8 @@ static status open_caches(firn_db *db) {
                          .filter = db->config.filter,
                          .applied = &db->applied,
                          .cancelled = background_is_closing,
-                         .context = db};
+                         .context = db,
+                         .helpers = &db->workers};
 out:
     return st;
 }

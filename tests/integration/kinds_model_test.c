@@ -277,6 +277,8 @@ static void kinds_begin(kinds_model *m, uint64_t seed, const char *strategy) {
     m->config.memtable_bytes = 24 << 10;
     m->config.tree.file_bytes = 4 << 10;
     m->config.tree.level_base_bytes = 8 << 10;
+    m->config.tree.pieces = 3;
+    m->config.tree.purge_age_ms = 2000;
     m->config.vfs = vfs_mem_vfs(m->disk);
     m->config.clock = &m->clock;
     m->config.threads = 0;
@@ -297,6 +299,7 @@ static void kinds_seldom(kinds_model *m) {
     case 2:
         kinds_drop_snapshots(m);
         ASSERT_OK(db_close(m->db));
+        m->config.tree.pieces = 1 + (uint32_t)rng_below(&m->random, 5);
         ASSERT_OK(db_open("/db", &m->config, &m->db));
         break;
     case 3:

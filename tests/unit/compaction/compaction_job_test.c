@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "compaction/job_split.h"
 #include "lib/test.h"
+#include "platform/error_detail.h"
 #include "unit/compaction/job_fixture.h"
 
 static void flush(job_fixture *f) {
@@ -83,6 +85,76 @@ TEST(compaction_job, cuts_tables_between_keys_never_between_versions) {
     job_fixture_deinit(&f);
 }
 
+/* Four tables of five keys on the last level, and newer versions and deletes of every third in L0.
+ */
+static void fill_for_pieces(job_fixture *f) {
+    char key[16];
+    job_fixture_init(f);
+    f->options.file_bytes = 1;
+    for (int i = 0; i < 20; i++) {
+        snprintf(key, sizeof key, "%02d", i);
+        job_put(f, key, "1");
+    }
+    flush(f);
+    compact(f);
+    for (int i = 0; i < 20; i += 3) {
+        snprintf(key, sizeof key, "%02d", i);
+        job_put(f, key, i % 2 ? "2" : NULL);
+    }
+    flush(f);
+}
+
+TEST(compaction_job, in_pieces_comes_to_the_same) {
+    char expected[1024];
+    for (uint32_t pieces = 1; pieces <= JOB_PIECES_MAX + 1; pieces++) {
+        job_fixture f;
+        job_result result;
+        bool found;
+        fill_for_pieces(&f);
+        f.options.pieces = pieces;
+        ASSERT_OK(job_compact(&f, &found, &result));
+        assert_int_equal(result.pieces, pieces > JOB_PIECES_MAX ? JOB_PIECES_MAX : pieces);
+        assert_string_equal(job_level_text(&f, 0), "");
+        if (pieces == 1)
+            snprintf(expected, sizeof expected, "%s", job_level_text(&f, 6));
+        assert_string_equal(job_level_text(&f, 6), expected);
+        job_fixture_deinit(&f);
+    }
+    assert_true(strncmp(expected, "01=1 | 02=1 | 03=2 | 04=1", 25) == 0);
+}
+
+/* Whichever piece it meets: no output stays, and the inputs do. */
+TEST(compaction_job, a_failure_in_one_piece_ends_them_all) {
+    for (uint64_t after = 0;; after++) {
+        job_fixture f;
+        job_result result;
+        bool found;
+        fill_for_pieces(&f);
+        f.options.pieces = 4;
+        unsigned tables = job_count_files(&f, ".sst");
+        vfs_fault_rule rule = {.kinds = VFS_FAULT_ANY,
+                               .path_suffix = ".tmp",
+                               .after = after,
+                               .count = 1,
+                               .error = EIO};
+        vfs_fault_set(f.fault, &rule);
+        status st = job_compact(&f, &found, &result);
+        bool failed = vfs_fault_failed(f.fault) > 0;
+        vfs_fault_set(f.fault, NULL);
+        if (!status_is_ok(st)) {
+            ASSERT_CODE(st, FIRN_IO_ERROR);
+            assert_non_null(strstr(error_detail_get(), ".tmp"));
+            assert_int_equal(job_count_files(&f, ".tmp"), 0);
+            assert_int_equal(job_count_files(&f, ".sst"), tables);
+        }
+        job_fixture_deinit(&f);
+        if (!failed) {
+            assert_true(after > 20); /* there were calls to fail */
+            break;
+        }
+    }
+}
+
 TEST(compaction_job, its_inputs_survive_every_failure) {
     for (uint64_t after = 0;; after++) {
         job_fixture f;
@@ -143,5 +215,7 @@ TEST(compaction_job, a_closing_database_gives_up) {
 TEST_MAIN(RUN(compaction_job, merges_and_drops_what_is_hidden),
           RUN(compaction_job, an_empty_result_is_no_table),
           RUN(compaction_job, cuts_tables_between_keys_never_between_versions),
+          RUN(compaction_job, in_pieces_comes_to_the_same),
+          RUN(compaction_job, a_failure_in_one_piece_ends_them_all),
           RUN(compaction_job, its_inputs_survive_every_failure),
           RUN(compaction_job, a_closing_database_gives_up))

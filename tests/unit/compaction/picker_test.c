@@ -225,7 +225,8 @@ TEST(picker, sends_tables_full_of_deletes_down_early) {
 }
 
 TEST(picker, merges_all_that_deletes_may_free_when_room_is_wanted) {
-    static const tree_options tiered = {.strategy = TREE_TIERED};
+    tree_options tiered = tree_test_options();
+    tiered.strategy = TREE_TIERED;
     const picker_view room = {.wants_room = true}, tiers = {.options = &tiered, .wants_room = true};
     expect_view("L0: 3:a-c:10 L6: 2:a-k:300", "L0->L6: 3 + 2", &room);
     expect_view("L4: 1:a-b:10 L5: 2:c-d:10d L6: 3:a-k:300", "L5->L6: 2 + 3", &room);
