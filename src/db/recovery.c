@@ -2,7 +2,7 @@
  * docs/architecture.md has the order of steps and what each protects. */
 #include <stdio.h>
 
-#include "db/db_internal.h"
+#include "db/recovery_replay.h"
 #include "format/file_name.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
@@ -53,109 +53,19 @@ out:
     return st;
 }
 
-/* --- replay --- */
+/* --- reading the log --- */
 
-typedef struct recovery_replay {
-    firn_db *db;
-    version_set *versions;
-    bool may_flush;                                /* a read-only open keeps everything in memory */
-    bool beside_writer;                            /* what looks wrong may be a moment's view */
-    seqno flushed_through[RECOVERY_KEYSPACES_MAX]; /* by position in `ids` */
-    uint32_t ids[RECOVERY_KEYSPACES_MAX];
-    uint32_t keyspace_count;
-    bool wants_flush; /* a memtable is full; flushed behind the batch, which must not be cut in two
-                       */
-} recovery_replay;
-
-static status recovery_flush_all(recovery_replay *r) {
-    status st = STATUS_OK;
-    bool found = true;
-    for (uint32_t i = 0; i < r->keyspace_count; i++) {
-        TRY(version_set_seal(r->versions, r->ids[i]));
-        do
-            TRY(background_flush_one(r->db, &found));
-        while (found);
-    }
-out:
-    return st;
-}
-
-/* A full disk is no reason not to open: what finds no room stays in memory, and in the log. */
-static status recovery_flush_if_room(recovery_replay *r) {
-    status st = r->may_flush ? recovery_flush_all(r) : STATUS_OK;
-    if (!status_is(st, FIRN_NO_SPACE))
-        return st;
-    r->may_flush = false;
+/* One of two readers of the log: it only finds out where the log ends and that it is sound. */
+static status recovery_skip_batch(MAYBE_UNUSED void *context, MAYBE_UNUSED seqno first,
+                                  MAYBE_UNUSED uint32_t count, MAYBE_UNUSED slice ops,
+                                  MAYBE_UNUSED uint64_t position) {
     return STATUS_OK;
 }
 
-static status recovery_insert(recovery_replay *r, const batch_op *op, seqno sequence,
-                              uint64_t position) {
-    status st = STATUS_OK;
-    uint32_t k = 0;
-    while (k < r->keyspace_count && r->ids[k] != op->keyspace)
-        k++;
-    if (k == r->keyspace_count)
-        return error_status(FIRN_CORRUPTION,
-                            "%s: the log writes to keyspace %u, which does not "
-                            "exist",
-                            r->db->directory, op->keyspace);
-    if (sequence <= r->flushed_through[k])
-        return STATUS_OK; /* in tables already */
-    memtable *active = version_set_active(r->versions, op->keyspace);
-    if (memtable_entries(active) == 0)
-        version_set_note_first_write(r->versions, op->keyspace, position,
-                                     time_monotonic_ns(r->db->config.clock));
-    TRY(memtable_add(active, sequence, op->kind, op->key, op->value));
-    if (r->may_flush && memtable_bytes(active) >= r->db->config.memtable_bytes)
-        r->wants_flush = true;
-out:
-    return st;
-}
-
-static status recovery_on_batch(void *context, seqno first, uint32_t count, slice ops,
-                                uint64_t position) {
-    status st = STATUS_OK;
-    recovery_replay *r = context;
-    batch_op op;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!batch_op_decode(&ops, &op))
-            return error_status(FIRN_CORRUPTION, "%s: malformed batch %llu in the log",
-                                r->db->directory, (unsigned long long)first);
-        TRY(recovery_insert(r, &op, first + i, position));
-    }
-    version_set_note_sequence(r->versions, first + count - 1);
-    if (r->wants_flush) {
-        r->wants_flush = false;
-        /* Readers of the snapshot list see everything replayed so far. release: pairs with their
-         * acquire. */
-        atomic_u64_store(&r->db->visible, first + count - 1, memory_order_release);
-        TRY(recovery_flush_if_room(r));
-    }
-out:
-    return st;
-}
-
-/* The first pass only finds out where the log ends and that it is sound. */
-static status recovery_skip_batch(void *context, seqno first, uint32_t count, slice ops,
-                                  uint64_t position) {
-    (void)context;
-    (void)first;
-    (void)count;
-    (void)ops;
-    (void)position;
-    return STATUS_OK;
-}
-
-static void recovery_begin_replay(recovery_replay *r) {
-    r->keyspace_count = version_set_keyspaces(r->versions, r->ids, RECOVERY_KEYSPACES_MAX);
-    for (uint32_t i = 0; i < r->keyspace_count; i++)
-        r->flushed_through[i] = version_set_flushed_through(r->versions, r->ids[i]);
-}
-
-static wal_recovery_args recovery_wal_args(const firn_db *db, recovery_replay *replay) {
+static wal_recovery_args recovery_wal_args(const firn_db *db, version_set *versions,
+                                           bool beside_writer) {
     version_set_facts facts;
-    version_set_get_facts(replay->versions, &facts);
+    version_set_get_facts(versions, &facts);
     wal_recovery_args args = {.vfs = db->config.vfs,
                               .directory = db->directory,
                               .floor_segment = facts.log_floor_segment,
@@ -163,9 +73,8 @@ static wal_recovery_args recovery_wal_args(const firn_db *db, recovery_replay *r
                               .clean_end = facts.clean_end,
                               .last_good = db->config.last_good,
                               .skip = db->config.skip_damage,
-                              .beside_writer = replay->beside_writer,
-                              .on_batch = recovery_on_batch,
-                              .context = replay};
+                              .beside_writer = beside_writer,
+                              .on_batch = recovery_skip_batch};
     memcpy(args.database, facts.database, sizeof args.database);
     return args;
 }
@@ -311,16 +220,18 @@ static seqno recovery_publish(firn_db *db, version_set *versions) {
 
 /* Before anything that was read is built upon - flushed, acknowledged again - it is made durable:
  * after a failed sync the page cache may show bytes that the disk lacks. */
-static status recovery_secure_log(recovery_replay *replay) {
+static status recovery_secure_log(const wal_recovery_args *args, const wal_recovery *found) {
+    return found->end_position > args->clean_end ? wal_recovery_write_back(args, found) : STATUS_OK;
+}
+
+/* A log that does not fit into memtables is read twice: to its end before the first is flushed. */
+static status recovery_secure_first(void *context) {
     status st = STATUS_OK;
+    firn_db *db = context;
     wal_recovery found = {0};
-    version_set_facts facts;
-    version_set_get_facts(replay->versions, &facts);
-    wal_recovery_args args = recovery_wal_args(replay->db, replay);
-    args.on_batch = recovery_skip_batch;
+    wal_recovery_args args = recovery_wal_args(db, db->versions, false);
     TRY(wal_recover(&args, &found));
-    if (found.end_position > facts.clean_end)
-        TRY(wal_recovery_write_back(&args, &found));
+    TRY(recovery_secure_log(&args, &found));
 out:
     wal_recovery_deinit(&found);
     return st;
@@ -329,14 +240,24 @@ out:
 FIRN_INTERNAL status recovery_run(firn_db *db) {
     status st = STATUS_OK;
     wal_recovery found = {0};
-    recovery_replay replay = {.db = db, .versions = db->versions, .may_flush = true};
+    recovery_replay *replay = NULL;
+    recovery_replay_args replay_args = {.db = db,
+                                        .versions = db->versions,
+                                        .may_flush = true,
+                                        .secure = recovery_secure_first,
+                                        .context = db};
     uint64_t started_ns = time_monotonic_ns(db->config.clock);
     TRY(recovery_check_tables(db, db->versions));
     TRY(version_set_write_back(db->versions));
-    TRY(recovery_secure_log(&replay));
-    recovery_begin_replay(&replay);
-    wal_recovery_args args = recovery_wal_args(db, &replay);
+    TRY(recovery_replay_new(&replay_args, &replay));
+    wal_recovery_args args = recovery_wal_args(db, db->versions, false);
+    args.on_batch = recovery_replay_batch;
+    args.context = replay;
     TRY(wal_recover(&args, &found));
+    TRY(recovery_replay_finish(replay));
+    if (!recovery_replay_is_secured(replay))
+        TRY(recovery_secure_log(&args, &found));
+    recovery_replay_set_secured(replay);
     recovery_publish(db, db->versions);
     TRY(recovery_start_log(db, &found));
     /* release: pairs with the acquire in flush jobs. */
@@ -345,13 +266,12 @@ FIRN_INTERNAL status recovery_run(firn_db *db) {
     /* Only now, when no file of the database was found missing, may files be removed. */
     TRY(recovery_remove_orphans(db, &found));
     /* The next open would meet the holes again, and a strict one would refuse. */
-    if (found.holes > 0)
-        TRY(recovery_flush_all(&replay));
-    else if (found.segment_count > RECOVERY_SEGMENTS_MAX)
-        TRY(recovery_flush_if_room(&replay));
+    if (found.holes > 0 || found.segment_count > RECOVERY_SEGMENTS_MAX)
+        TRY(recovery_replay_flush(replay, found.holes == 0));
     background_note_tree(db);
     recovery_report(db, &found, started_ns);
 out:
+    recovery_replay_free(replay);
     wal_recovery_deinit(&found);
     return st;
 }
@@ -386,16 +306,21 @@ static status recovery_open_tables(firn_db *db, version_set *versions) {
 static status recovery_try_read_only(firn_db *db, version_set *versions, bool beside_writer) {
     status st = STATUS_OK;
     wal_recovery found = {0};
-    recovery_replay replay = {.db = db, .versions = versions, .beside_writer = beside_writer};
+    recovery_replay *replay = NULL;
+    recovery_replay_args replay_args = {.db = db, .versions = versions};
     uint64_t started_ns = time_monotonic_ns(db->config.clock);
     TRY(version_set_recover(versions));
     if (!db->config.opens_tables_late)
         TRY(recovery_open_tables(db, versions));
-    recovery_begin_replay(&replay);
-    wal_recovery_args args = recovery_wal_args(db, &replay);
+    TRY(recovery_replay_new(&replay_args, &replay));
+    wal_recovery_args args = recovery_wal_args(db, versions, beside_writer);
+    args.on_batch = recovery_replay_batch;
+    args.context = replay;
     TRY(wal_recover(&args, &found));
+    TRY(recovery_replay_finish(replay));
     recovery_report(db, &found, started_ns);
 out:
+    recovery_replay_free(replay);
     wal_recovery_deinit(&found);
     return st;
 }

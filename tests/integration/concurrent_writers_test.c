@@ -134,6 +134,7 @@ static firn_options crowd_options(void) {
     options.durability = FIRN_SYNC_INTERVAL;
     options.sync_interval_ms = 3;
     options.log_io = FIRN_LOG_IO_MAPPED;
+    options.memtable_bytes = 512 << 10; /* some seals, and not all the time in flushes */
     return options;
 }
 
