@@ -37,7 +37,7 @@ typedef struct fault_verdict {
     int error; /* 0: let it pass */
     bool partial;
     bool flip_bit;
-    uint64_t ordinal; /* of the failure, from 0: picks the bit to flip */
+    uint64_t ordinal; /* picks the bit to flip */
 } fault_verdict;
 
 static vfs_fault *fault_of(const firn_vfs *vfs) {
@@ -78,7 +78,8 @@ static fault_verdict fault_judge(vfs_fault *fault, uint32_t kind, const char *pa
         uint64_t number = atomic_u64_add(&fault->matched, 1, memory_order_relaxed);
         if (number >= rule->after && number - rule->after < rule->count) {
             /* relaxed: as above. */
-            verdict.ordinal = atomic_u64_add(&fault->failed, 1, memory_order_relaxed);
+            verdict.ordinal =
+                rule->flip_seed + atomic_u64_add(&fault->failed, 1, memory_order_relaxed);
             verdict.flip_bit = rule->flip_bit;
             verdict.partial = rule->partial;
             if (!rule->flip_bit)

@@ -39,6 +39,7 @@ typedef struct vfs_fault_rule {
     bool partial;            /* a failing write writes its first half; a failing sync drops the
                                 unsynced data where the underlying disk can */
     bool flip_bit;           /* a read succeeds with one bit wrong */
+    uint64_t flip_seed;      /* which one; the next failure's is another */
 } vfs_fault_rule;
 
 FIRN_INTERNAL NODISCARD status vfs_fault_new(const firn_vfs *under, vfs_fault **out);

@@ -73,31 +73,40 @@ static bool manifest_current_parse(slice text, uint64_t *number) {
     return memcmp(crc_text, line.data, 8) == 0 && file_name_parse(name, number) == FILE_MANIFEST;
 }
 
+static status manifest_judge_current(const char *path, slice text, uint64_t *number) {
+    slice line = text;
+    slice word = manifest_current_word(&line), format = manifest_current_word(&line);
+    if (!slice_equal(word, slice_from_string("firn")))
+        return error_status(
+            FIRN_CORRUPTION,
+            "%s: does not begin with 'firn': damaged, or not a Firn database (offset 0)", path);
+    if (manifest_is_number(format) && !slice_equal(format, slice_from_string("1")))
+        return error_status(FIRN_NOT_SUPPORTED,
+                            "%s: directory format '%.*s', this version of Firn reads format %d; "
+                            "open it with a newer version",
+                            path, (int)(format.size < 16 ? format.size : 16),
+                            (const char *)format.data, DIRECTORY_FORMAT);
+    if (!manifest_current_parse(text, number))
+        return error_corruption_at(path, 0, "damaged line (checksum or manifest name)");
+    return STATUS_OK;
+}
+
 FIRN_INTERNAL status manifest_read_current(const firn_vfs *vfs, const char *directory,
                                            uint64_t *number) {
     status st = STATUS_OK;
     char path[FILE_PATH_BYTES];
     uint8_t bytes[CURRENT_BYTES_MAX];
-    size_t got = 0;
     vfs_file *file = NULL;
     *number = 0;
     file_path(path, directory, FILE_CURRENT, 0);
     TRY(vfs_open(vfs, path, FIRN_VFS_READ, &file));
-    TRY(vfs_read(file, 0, bytes, sizeof bytes, &got));
-    slice text = slice_of(bytes, got), line = text;
-    slice word = manifest_current_word(&line), format = manifest_current_word(&line);
-    if (!slice_equal(word, slice_from_string("firn"))) {
-        st = error_status(
-            FIRN_CORRUPTION,
-            "%s: does not begin with 'firn': damaged, or not a Firn database (offset 0)", path);
-    } else if (manifest_is_number(format) && !slice_equal(format, slice_from_string("1"))) {
-        st = error_status(FIRN_NOT_SUPPORTED,
-                          "%s: directory format '%.*s', this version of Firn reads format %d; "
-                          "open it with a newer version",
-                          path, (int)(format.size < 16 ? format.size : 16),
-                          (const char *)format.data, DIRECTORY_FORMAT);
-    } else if (!manifest_current_parse(text, number)) {
-        st = error_corruption_at(path, 0, "damaged line (checksum or manifest name)");
+    /* Twice: a bit may have flipped on the way. */
+    for (int attempt = 0; attempt < 2; attempt++) {
+        size_t got = 0;
+        TRY(vfs_read(file, 0, bytes, sizeof bytes, &got));
+        st = manifest_judge_current(path, slice_of(bytes, got), number);
+        if (status_is_ok(st))
+            break;
     }
 out:
     (void)vfs_close(file); /* only read */
@@ -197,6 +206,43 @@ out:
     return st;
 }
 
+/* Up to where the file is a header page and valid records; 0: not even that page. */
+static uint64_t manifest_valid_bytes(slice bytes) {
+    segment_header header;
+    record_head head;
+    slice checked;
+    uint64_t need, offset = SEGMENT_HEADER_BYTES;
+    if (bytes.size < SEGMENT_HEADER_BYTES ||
+        !status_is_ok(segment_header_decode(bytes.data, &header)))
+        return 0;
+    while (offset < bytes.size && record_judge(&header, offset, slice_skip(bytes, offset),
+                                               bytes.size, &head, &checked, &need) == RECORD_VALID)
+        offset += record_padded_bytes(head.bytes);
+    return offset;
+}
+
+/* Reads it again where the first read is not valid to its end, and gives the better of the two: a
+ * bit that flipped on the way must not pass for a torn last edit, whose tables would count as
+ * orphans. */
+static status manifest_load_carefully(const firn_vfs *vfs, const char *path, uint8_t **bytes,
+                                      uint64_t *size) {
+    uint8_t *again = NULL;
+    uint64_t again_size = 0;
+    status st = manifest_load(vfs, path, bytes, size);
+    uint64_t valid = status_is_ok(st) ? manifest_valid_bytes(slice_of(*bytes, *size)) : 0;
+    if (!status_is_ok(st) || valid >= *size)
+        return st;
+    st = manifest_load(vfs, path, &again, &again_size);
+    if (status_is_ok(st) && manifest_valid_bytes(slice_of(again, again_size)) >= valid) {
+        memory_free(*bytes);
+        *bytes = again;
+        *size = again_size;
+        again = NULL;
+    }
+    memory_free(again);
+    return st;
+}
+
 FIRN_INTERNAL status manifest_recover(manifest *m,
                                       status (*apply)(void *context, const version_edit *edit),
                                       void *context) {
@@ -206,7 +252,7 @@ FIRN_INTERNAL status manifest_recover(manifest *m,
     uint64_t number, size = 0;
     TRY(manifest_read_current(m->vfs, m->directory, &number));
     file_path(path, m->directory, FILE_MANIFEST, number);
-    st = manifest_load(m->vfs, path, &bytes, &size);
+    st = manifest_load_carefully(m->vfs, path, &bytes, &size);
     if (status_is(st, FIRN_NOT_FOUND))
         st = error_status(FIRN_CORRUPTION, "%s: missing, but CURRENT names it", path);
     TRY(st);
@@ -245,9 +291,14 @@ FIRN_INTERNAL status manifest_write_back(manifest *m) {
     uint64_t size = 0;
     vfs_file *file = NULL;
     file_path(path, m->directory, FILE_MANIFEST, m->number);
-    TRY(manifest_load(m->vfs, path, &bytes, &size));
+    TRY(manifest_load_carefully(m->vfs, path, &bytes, &size));
+    if (manifest_valid_bytes(slice_of(bytes, size)) <
+        m->end) { /* or the damage would be made ours */
+        st = error_corruption_at(path, 0, "read differently a second time");
+        goto out;
+    }
     TRY(vfs_open(m->vfs, path, FIRN_VFS_WRITE, &file));
-    TRY(vfs_write(file, 0, bytes, (size_t)(size < m->end ? size : m->end)));
+    TRY(vfs_write(file, 0, bytes, (size_t)m->end));
     TRY(vfs_sync(file));
     /* CURRENT may have been renamed without that. */
     TRY(vfs_sync_dir(m->vfs, m->directory));

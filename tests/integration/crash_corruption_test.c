@@ -346,6 +346,36 @@ TEST(crash_corruption, files_that_are_gone_are_named) {
     free(b);
 }
 
+/* Neither holds anything that a database is made of. */
+TEST(crash_corruption, damage_of_the_lock_file_and_of_the_event_log_changes_nothing) {
+    static const char *const names[] = {FAULT_DIRECTORY "/LOCK", FAULT_DIRECTORY "/events.log"};
+    fault_fixture f;
+    fault_fixture_init(&f, 22);
+    f.config.on_event = NULL; /* to the file */
+    fault_fixture_create(&f);
+    for (int i = 0; i < 40; i++)
+        ASSERT_OK(fault_fixture_try_write(&f, 3, FIRN_NO));
+    fault_fixture_close(&f);
+    for (int i = 0; i < 60; i++) {
+        const char *name = names[i % 2];
+        uint64_t garbage[32];
+        vfs_file *file = NULL;
+        for (size_t word = 0; word < 32; word++)
+            garbage[word] = i % 3 ? rng_next(&f.random) : 0;
+        ASSERT_OK(vfs_open(f.config.vfs, name, FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
+        ASSERT_OK(vfs_write(file, rng_below(&f.random, 300), garbage, sizeof garbage));
+        ASSERT_OK(vfs_close(file));
+        if (i % 10 >= 8)
+            ASSERT_OK(vfs_remove(f.config.vfs, name));
+        ASSERT_OK(verify_database(&f.config, FAULT_DIRECTORY, NULL, NULL));
+        fault_fixture_open(&f);
+        fault_fixture_check(&f);
+        ASSERT_OK(fault_fixture_try_write(&f, 3, FIRN_NO));
+        fault_fixture_close(&f);
+    }
+    fault_fixture_deinit(&f);
+}
+
 /* Every file gets the contents of another one of its kind: all checksums fit, but not there. */
 TEST(crash_corruption, files_that_changed_places_are_noticed) {
     damage_base *b = calloc(1, sizeof *b);
@@ -376,4 +406,5 @@ TEST_MAIN(RUN(crash_corruption, flipped_bits_are_reported_or_do_not_matter),
           RUN(crash_corruption, damage_beside_and_in_large_values_is_reported),
           RUN(crash_corruption, every_byte_of_current_counts),
           RUN(crash_corruption, files_that_are_gone_are_named),
+          RUN(crash_corruption, damage_of_the_lock_file_and_of_the_event_log_changes_nothing),
           RUN(crash_corruption, files_that_changed_places_are_noticed))

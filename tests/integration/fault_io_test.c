@@ -202,16 +202,18 @@ TEST(fault_io, after_a_failed_sync_nothing_is_acknowledged_until_reopened) {
 
 /* --- bits that flip between disk and memory --- */
 
-TEST(fault_io, a_flipped_bit_is_reported_or_does_not_matter) {
-    uint64_t reported = 0, flips = 0;
-    for (uint64_t after = 0; after < 600; after += 3) {
+/* Once, on its way from the disk: whatever was read so is read again. */
+TEST(fault_io, a_bit_that_flips_on_its_way_from_the_disk_does_not_matter) {
+    uint64_t flips = 0;
+    for (uint64_t after = 0; after < 240; after++) {
         fault_fixture f;
         uint64_t hash;
         const char *problem = NULL;
         vfs_fault_rule rule = {.kinds = VFS_FAULT_READ,
                                .after = after,
                                .count = 1,
-                               .flip_bit = true};
+                               .flip_bit = true,
+                               .flip_seed = after * 31};
         fault_fixture_init(&f, 11);
         f.config.cache_bytes = 0;
         fault_fixture_create(&f);
@@ -222,32 +224,19 @@ TEST(fault_io, a_flipped_bit_is_reported_or_does_not_matter) {
         }
         fault_fixture_close(&f);
         vfs_fault_set(f.faults, &rule);
-        status st = db_open(FAULT_DIRECTORY, &f.config, &f.db);
-        if (status_is_ok(st))
-            st = shadow_read(&f.shadow, f.db, &hash, &problem);
-        if (!status_is_ok(st)) {
-            if (st.code != FIRN_CORRUPTION)
-                print_message("%s: %s\n", firn_status_name(st.code), error_detail_get());
-            /* A format number that flipped reads as that of a newer version. */
-            if (st.code != FIRN_NOT_SUPPORTED)
-                assert_int_equal(st.code, FIRN_CORRUPTION);
-            assert_non_null(strstr(error_detail_get(), FAULT_DIRECTORY));
-            reported++;
-        } else if (problem || hash != f.shadow.present) {
+        ASSERT_OK(db_open(FAULT_DIRECTORY, &f.config, &f.db));
+        ASSERT_OK(shadow_read(&f.shadow, f.db, &hash, &problem));
+        if (problem || hash != f.shadow.present)
             fail_msg("the bit flipped in read %llu gave wrong contents", (unsigned long long)after);
-        }
         flips += vfs_fault_failed(f.faults);
         vfs_fault_set(f.faults, NULL);
-        if (!f.db)
-            fault_fixture_open(&f);
         fault_fixture_check(&f); /* it was not on the disk */
         fault_fixture_deinit(&f);
     }
-    print_message("%llu flips, %llu reported\n", (unsigned long long)flips,
-                  (unsigned long long)reported);
-    assert_true(flips >= 40 && reported > 0);
+    print_message("%llu flips\n", (unsigned long long)flips);
+    assert_true(flips >= 40);
 }
 
 TEST_MAIN(RUN(fault_io, one_failing_operation_is_reported_and_harms_nothing),
           RUN(fault_io, after_a_failed_sync_nothing_is_acknowledged_until_reopened),
-          RUN(fault_io, a_flipped_bit_is_reported_or_does_not_matter))
+          RUN(fault_io, a_bit_that_flips_on_its_way_from_the_disk_does_not_matter))

@@ -174,6 +174,7 @@ bool sim_strain(sim *s) {
                            .partial = rng_below(&s->random, 2)};
     if (rule.kinds == VFS_FAULT_READ && rng_below(&s->random, 2)) {
         rule.flip_bit = true;
+        rule.flip_seed = rng_next(&s->random);
         rule.error = 0;
         rule.count = 1;
     }

@@ -123,6 +123,31 @@ TEST(manifest, a_torn_tail_is_cut) {
     place_deinit(&p);
 }
 
+/* In each read in turn, each of many bits: also those of the last edit, which looks torn then. */
+TEST(manifest, a_bit_that_flips_on_its_way_from_the_disk_costs_no_edit) {
+    place p;
+    uint64_t flips = 0;
+    place_init(&p);
+    start_file(&p, 1, 100);
+    ASSERT_OK(append_value(&p, 101));
+    ASSERT_OK(append_value(&p, 102));
+    for (uint64_t after = 0; after < 3; after++) {
+        for (uint64_t i = 0; i < 200; i++) {
+            vfs_fault_rule flip = {.kinds = VFS_FAULT_READ,
+                                   .after = after,
+                                   .count = 1,
+                                   .flip_bit = true,
+                                   .flip_seed = i};
+            vfs_fault_set(p.fault, &flip);
+            expect_values(p.vfs, (uint64_t[]){100, 101, 102}, 3);
+            flips += vfs_fault_failed(p.fault);
+        }
+    }
+    assert_true(flips >= 400);
+    vfs_fault_set(p.fault, NULL);
+    place_deinit(&p);
+}
+
 TEST(manifest, damage_in_front_of_a_valid_edit_is_corruption_with_its_offset) {
     place p;
     uint64_t bytes;
@@ -256,6 +281,7 @@ TEST(manifest, a_failed_sync_poisons_it) {
 TEST_MAIN(RUN(manifest, gives_back_every_edit_in_order),
           RUN(manifest, edits_survive_every_power_cut_once_appended),
           RUN(manifest, a_torn_tail_is_cut),
+          RUN(manifest, a_bit_that_flips_on_its_way_from_the_disk_costs_no_edit),
           RUN(manifest, damage_in_front_of_a_valid_edit_is_corruption_with_its_offset),
           RUN(manifest, rolls_over_when_the_tail_outgrows_the_snapshot),
           RUN(manifest, damage_of_current_is_told_apart),
