@@ -4,12 +4,18 @@
 
 #include "base/poison.h"
 
-/* Where the operations of a group go: `table`, or each to its keyspace's memtable when that is
- * NULL.
- */
+#define COMMIT_FEW 16
+
+/* Where the operations of a group go, a few with consecutive sequences at a time: to `table`, or
+ * each to its keyspace's memtable when that is NULL. The latter is done with no other group in
+ * flight, by who leads, hence by the only one who adds to memtables. */
 typedef struct commit_inserter {
     memtable *table;
     uint64_t position; /* of the group's first record */
+    seqno next;
+    uint32_t keyspace; /* of those that wait */
+    uint32_t count;
+    memtable_op ops[COMMIT_FEW];
 } commit_inserter;
 
 static void commit_note_first_write(firn_db *db, uint32_t keyspace_id, uint64_t position) {
@@ -17,38 +23,68 @@ static void commit_note_first_write(firn_db *db, uint32_t keyspace_id, uint64_t 
                                  time_monotonic_ns(db->config.clock));
 }
 
-static status commit_insert_op(firn_db *db, const commit_inserter *to, const batch_op *op,
-                               seqno sequence) {
+static status commit_insert_few(firn_db *db, commit_inserter *to) {
     memtable *target = to->table;
     if (!target) {
-        target = commit_find_target(db, op->keyspace);
+        target = commit_find_target(db, to->keyspace);
         if (UNLIKELY(!target))
             return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", db->directory,
-                                op->keyspace);
+                                to->keyspace);
         if (UNLIKELY(memtable_entries(target) == 0))
-            commit_note_first_write(db, op->keyspace, to->position);
+            commit_note_first_write(db, to->keyspace, to->position);
     }
-    return memtable_add(target, sequence, op->kind, op->key, op->value);
+    status st = memtable_add_many(target, to->next, to->ops, to->count, !to->table);
+    to->next += to->count;
+    to->count = 0;
+    return st;
 }
 
-static status commit_insert(firn_db *db, const commit_group *g, const commit_inserter *to) {
+static status commit_insert_op(firn_db *db, commit_inserter *to, const batch_op *op) {
     status st = STATUS_OK;
-    seqno sequence = g->flight.first;
+    if (to->count == COMMIT_FEW || (to->count && to->keyspace != op->keyspace))
+        TRY(commit_insert_few(db, to));
+    to->keyspace = op->keyspace;
+    to->ops[to->count++] = (memtable_op){op->kind, op->key, op->value};
+out:
+    return st;
+}
+
+/* `table` and `position`: as in commit_inserter. */
+static status commit_insert(firn_db *db, const commit_group *g, memtable *table,
+                            uint64_t position) {
+    status st = STATUS_OK;
+    commit_inserter to;
+    to.table = table;
+    to.position = position;
+    to.next = g->flight.first;
+    to.count = 0;
     for (uint32_t i = 0; i < g->count; i++) {
         slice ops = g->ops[i];
         if (g->batches[i].only) {
-            TRY(commit_insert_op(db, to, g->batches[i].only, sequence++));
+            TRY(commit_insert_op(db, &to, g->batches[i].only));
             continue;
         }
         while (ops.size) {
             batch_op op;
             CHECK(batch_op_decode(&ops, &op)); /* our own bytes */
-            TRY(commit_insert_op(db, to, &op, sequence++));
+            TRY(commit_insert_op(db, &to, &op));
         }
     }
-    CHECK(sequence == g->flight.last + 1);
+    if (to.count)
+        TRY(commit_insert_few(db, &to));
+    CHECK(to.next == g->flight.last + 1);
 out:
     return st;
+}
+
+/* What single writes will wait for in the memtable arrives while they are logged. */
+static void commit_expect(firn_db *db, const commit_group *g) {
+    for (uint32_t i = 0; i < g->count; i++) {
+        const batch_op *only = g->batches[i].only;
+        memtable *target = only ? commit_find_target(db, only->keyspace) : NULL;
+        if (target)
+            memtable_expect(target, only->key);
+    }
 }
 
 static bool commit_wants_sync(firn_db *db, const commit_group *g) {
@@ -109,12 +145,13 @@ FIRN_INTERNAL status commit_group_run(firn_db *db, commit_group *g) {
     if (UNLIKELY(g->flight.last > SEQNO_MAX))
         return error_status(FIRN_TOO_LARGE, "%s: sequence numbers are used up", db->directory);
     TRY(commit_drain(db));
-    commit_inserter to = {.table = NULL, .position = wal_writer_end(db->log)};
+    uint64_t position = wal_writer_end(db->log);
+    commit_expect(db, g);
     TRY(wal_writer_append(db->log, g->flight.first, g->batches, g->count, g->ops));
     db->commit.last_sequence = g->flight.last;
     if (commit_wants_sync(db, g))
         TRY(commit_sync_group(db, g));
-    st = commit_insert(db, g, &to);
+    st = commit_insert(db, g, NULL, position);
     if (UNLIKELY(!status_is_ok(st))) {
         st = commit_poison_half_applied(db, st);
         goto out;
@@ -179,10 +216,9 @@ static bool commit_group_finish(firn_db *db, commit_group *g) {
 }
 
 FIRN_INTERNAL status commit_group_end(firn_db *db, commit_group *g) {
-    commit_inserter to = {.table = g->table};
     status st = wal_writer_fill(db->log, &g->log, g->batches, g->count);
     if (LIKELY(status_is_ok(st)))
-        st = commit_insert(db, g, &to);
+        st = commit_insert(db, g, g->table, g->log.position);
     g->flight.failed = !status_is_ok(st);
     if (UNLIKELY(g->flight.failed))
         st = commit_poison_half_applied(db, st);
@@ -190,3 +226,5 @@ FIRN_INTERNAL status commit_group_end(firn_db *db, commit_group *g) {
         st = commit_check_writable(db); /* one in front has failed */
     return st;
 }
+
+#undef COMMIT_FEW

@@ -5,6 +5,7 @@
 #include "memtable/key_index.h"
 
 #include "base/check.h"
+#include "base/sole.h"
 
 #include "base/poison.h"
 
@@ -142,7 +143,7 @@ static void key_index_add_older(memtable_entry *newer, memtable_entry *entry) {
 
 /* Into the chain of a slot that holds `found`, a version of the same key, or did a moment ago. */
 static void key_index_add_version(atomic_u64 *slot, uint64_t found, uint64_t hash,
-                                  memtable_entry *entry) {
+                                  memtable_entry *entry, bool sole) {
     for (;;) {
         memtable_entry *newest = key_index_slot_entry(found);
         if (memtable_entry_trailer(newest) > memtable_entry_trailer(entry)) {
@@ -152,25 +153,25 @@ static void key_index_add_version(atomic_u64 *slot, uint64_t found, uint64_t has
         /* relaxed: nobody reaches the entry before the swap. */
         atomic_ptr_store(&entry->older, newest, memory_order_relaxed);
         /* release: pairs with the acquires in key_index_find() and here, at failure. */
-        if (atomic_u64_cas(slot, &found, key_index_slot(entry, hash), memory_order_release))
+        if (sole_cas_u64(sole, slot, &found, key_index_slot(entry, hash), memory_order_release))
             return;
     }
 }
 
 /* False when the bucket is full of other keys. */
-static bool key_index_add_to_bucket(key_index_bucket *bucket, uint64_t hash,
-                                    memtable_entry *entry) {
+static bool key_index_add_to_bucket(key_index_bucket *bucket, uint64_t hash, memtable_entry *entry,
+                                    bool sole) {
     for (uint32_t i = 0; i < KEY_INDEX_BUCKET_SLOTS; i++) {
         atomic_u64 *slot = &bucket->slots[i];
         /* acquire: pairs with the releases below; the entry's key is read. */
         uint64_t found = atomic_u64_load(slot, memory_order_acquire);
         /* release: pairs with the acquires in key_index_find() and here. */
         if (!found &&
-            atomic_u64_cas(slot, &found, key_index_slot(entry, hash), memory_order_release))
+            sole_cas_u64(sole, slot, &found, key_index_slot(entry, hash), memory_order_release))
             return true;
         /* Here `found` is what the slot holds, by the swap's own acquire if that has failed. */
         if (key_index_is_key(found, hash, memtable_entry_user(entry))) {
-            key_index_add_version(slot, found, hash, entry);
+            key_index_add_version(slot, found, hash, entry, sole);
             return true;
         }
     }
@@ -229,7 +230,8 @@ static key_index_table *key_index_add_table(key_index *index, key_index_table *l
     return table;
 }
 
-FIRN_INTERNAL void key_index_add(key_index *index, uint64_t hash, memtable_entry *entry) {
+FIRN_INTERNAL void key_index_add(key_index *index, uint64_t hash, memtable_entry *entry,
+                                 bool sole) {
     key_index_table *last = NULL, *table = key_index_first(index);
     for (;;) {
         if (UNLIKELY(!table)) {
@@ -241,7 +243,7 @@ FIRN_INTERNAL void key_index_add(key_index *index, uint64_t hash, memtable_entry
                 return;
             }
         }
-        if (LIKELY(key_index_add_to_bucket(key_index_bucket_of(table, hash), hash, entry)))
+        if (LIKELY(key_index_add_to_bucket(key_index_bucket_of(table, hash), hash, entry, sole)))
             return;
         last = table;
         table = key_index_next(table);

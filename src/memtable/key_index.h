@@ -37,9 +37,9 @@ FIRN_INTERNAL void key_index_init(key_index *index, uint64_t capacity_bytes, are
 FIRN_INTERNAL void key_index_deinit(key_index *index);
 /* Advice: that hash will be looked for or added at once. */
 FIRN_INTERNAL void key_index_prefetch(const key_index *index, uint64_t hash);
-/* Adds a complete entry, not added yet, by the hash of its user key. When memory is short it
- * becomes partial. */
-FIRN_INTERNAL void key_index_add(key_index *index, uint64_t hash, memtable_entry *entry);
+/* Adds a complete entry, not added yet, by the hash of its user key; `sole` (base/sole.h): nobody
+ * else adds. When memory is short it becomes partial. */
+FIRN_INTERNAL void key_index_add(key_index *index, uint64_t hash, memtable_entry *entry, bool sole);
 
 typedef enum key_index_answer {
     KEY_INDEX_FOUND,

@@ -1,6 +1,6 @@
 #include "memtable/memtable.h"
 
-#include "base/atomic.h"
+#include "base/sole.h"
 #include "format/large_ref.h"
 #include "memtable/key_index.h"
 #include "memtable/memtable_internal.h"
@@ -11,6 +11,8 @@
 #include "util/hash.h"
 
 #include "base/poison.h"
+
+enum { MEMTABLE_FEW = 16 }; /* additions made at once */
 
 struct memtable {
     leaf_list list;
@@ -117,72 +119,112 @@ FIRN_INTERNAL bool memtable_is_shared(const memtable *m) {
     return atomic_u32_load(&m->refs, memory_order_acquire) > 1;
 }
 
-static void memtable_note_sequence(memtable *m, seqno sequence) {
+static void memtable_note_sequences(memtable *m, seqno least, seqno most, bool sole) {
     /* relaxed loads: statistics. Whoever needs them exact has waited for the writers. The swaps are
      * acquire, for no partner, because no order of a failure may exceed that of success. */
     uint64_t first = atomic_u64_load(&m->first_sequence, memory_order_relaxed);
-    while (sequence < first &&
-           !atomic_u64_cas(&m->first_sequence, &first, sequence, memory_order_acquire))
+    while (least < first &&
+           !sole_cas_u64(sole, &m->first_sequence, &first, least, memory_order_acquire))
         continue;
     uint64_t last = atomic_u64_load(&m->last_sequence, memory_order_relaxed);
-    while (sequence > last &&
-           !atomic_u64_cas(&m->last_sequence, &last, sequence, memory_order_acquire))
+    while (most > last && !sole_cas_u64(sole, &m->last_sequence, &last, most, memory_order_acquire))
         continue;
 }
 
-static memtable_entry *memtable_entry_new(memtable *m, user_key key, uint64_t trailer,
-                                          slice value) {
-    size_t key_bytes = key.s.size + KEY_TRAILER_BYTES;
-    memtable_entry *entry = arena_allocate(m->arena, sizeof *entry + key_bytes + value.size);
+static memtable_entry *memtable_entry_new(memtable *m, const memtable_op *op, uint64_t trailer,
+                                          bool sole) {
+    slice key = op->key.s;
+    size_t key_bytes = key.size + KEY_TRAILER_BYTES;
+    memtable_entry *entry =
+        arena_allocate_by(m->arena, sizeof *entry + key_bytes + op->value.size, sole);
     if (!entry)
         return NULL;
     atomic_ptr_init(&entry->older, NULL);
     entry->key_bytes = (uint32_t)key_bytes;
-    entry->value_bytes = (uint32_t)value.size;
-    slice_copy_to(key.s, entry->bytes);
-    encode_fixed64(entry->bytes + key.s.size, trailer);
-    slice_copy_to(value, entry->bytes + key_bytes);
+    entry->value_bytes = (uint32_t)op->value.size;
+    slice_copy_to(key, entry->bytes);
+    encode_fixed64(entry->bytes + key.size, trailer);
+    slice_copy_to(op->value, entry->bytes + key_bytes);
     return entry;
 }
 
-static status memtable_add_range(memtable *m, const range_tombstone *t) {
-    status st = range_set_add(&m->ranges, t);
-    if (!status_is_ok(st))
-        return st;
-    memtable_note_sequence(m, t->sequence);
-    /* relaxed: a statistic, as below. */
-    (void)atomic_u64_add(&m->entries, 1, memory_order_relaxed);
+/* What is known of an addition before it is made. */
+typedef struct memtable_place {
+    uint64_t hash;
+    const skiplist_node *near;
+} memtable_place;
+
+static inline memtable_place memtable_approach(const memtable *m, user_key key) {
+    memtable_place place = {.hash = hash64(key.s.data, key.s.size)};
+    key_index_prefetch(&m->index, place.hash);
+    place.near = leaf_list_approach(&m->list, key);
+    return place;
+}
+
+FIRN_INTERNAL void memtable_expect(const memtable *m, user_key key) {
+    (void)memtable_approach(m, key);
+}
+
+static status memtable_add_op(memtable *m, seqno sequence, const memtable_op *op,
+                              const memtable_place *place, bool sole) {
+    DCHECK(sequence > 0 && sequence <= SEQNO_MAX);
+    DCHECK(op_kind_is_supported((uint8_t)op->kind));
+    DCHECK(op->key.s.size <= KEY_BYTES_MAX && op->value.size < LARGE_VALUE_BYTES);
+    large_ref large = {0};
+    if (UNLIKELY(op->kind == OP_PUT_LARGE && !large_ref_decode(op->value, &large)))
+        return error_status(FIRN_CORRUPTION,
+                            "the operation with sequence %llu holds no valid large-value reference",
+                            (unsigned long long)sequence);
+    if (UNLIKELY(op->kind == OP_RANGE_DELETE))
+        return range_set_add(&m->ranges,
+                             &(range_tombstone){op->key, user_key_of(op->value), sequence});
+    memtable_entry *entry = memtable_entry_new(m, op, key_trailer_pack(sequence, op->kind), sole);
+    /* The ordered list first: it alone can fail. */
+    if (!entry || !leaf_list_add(&m->list, entry, place->near, sole))
+        return status_of(FIRN_NO_MEMORY, "adding to a memtable");
+    key_index_add(&m->index, place->hash, entry, sole);
+    if (op_kind_is_delete(op->kind))
+        (void)sole_add_u64(sole, &m->deletes, 1);
+    if (op->kind == OP_PUT_LARGE)
+        (void)sole_add_u64(sole, &m->large_bytes, large.bytes);
     return STATUS_OK;
+}
+
+/* A few, whose cache misses overlap: every step asks for what the next one needs. */
+static status memtable_add_few(memtable *m, seqno first, const memtable_op *ops, uint32_t count,
+                               bool sole) {
+    memtable_place places[MEMTABLE_FEW];
+    status st = STATUS_OK;
+    uint32_t done = 0;
+    for (uint32_t i = 0; i < count; i++)
+        places[i] = memtable_approach(m, ops[i].key);
+    for (uint32_t i = 0; i < count; i++)
+        leaf_list_fetch_slot(&m->list, places[i].near);
+    for (; done < count; done++)
+        TRY(memtable_add_op(m, first + done, &ops[done], &places[done], sole));
+out:
+    if (done > 0) {
+        memtable_note_sequences(m, first, first + done - 1, sole);
+        (void)sole_add_u64(sole, &m->entries, done);
+    }
+    return st;
+}
+
+FIRN_INTERNAL status memtable_add_many(memtable *m, seqno first, const memtable_op *ops,
+                                       uint32_t count, bool sole) {
+    status st = STATUS_OK;
+    DCHECK(memtable_get_state(m) == MEMTABLE_ACTIVE);
+    for (uint32_t i = 0; i < count; i += MEMTABLE_FEW) {
+        uint32_t few = count - i < MEMTABLE_FEW ? count - i : MEMTABLE_FEW;
+        TRY(memtable_add_few(m, first + i, ops + i, few, sole));
+    }
+out:
+    return st;
 }
 
 FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
                                   slice value) {
-    DCHECK(memtable_get_state(m) == MEMTABLE_ACTIVE);
-    DCHECK(sequence > 0 && sequence <= SEQNO_MAX);
-    DCHECK(op_kind_is_supported((uint8_t)kind));
-    DCHECK(key.s.size <= KEY_BYTES_MAX && value.size < LARGE_VALUE_BYTES);
-    large_ref large = {0};
-    if (kind == OP_PUT_LARGE && !large_ref_decode(value, &large))
-        return error_status(FIRN_CORRUPTION,
-                            "the operation with sequence %llu holds no valid large-value reference",
-                            (unsigned long long)sequence);
-    if (UNLIKELY(kind == OP_RANGE_DELETE))
-        return memtable_add_range(m, &(range_tombstone){key, user_key_of(value), sequence});
-    uint64_t hash = hash64(key.s.data, key.s.size);
-    key_index_prefetch(&m->index, hash);
-    memtable_entry *entry = memtable_entry_new(m, key, key_trailer_pack(sequence, kind), value);
-    /* The ordered list first: it alone can fail. */
-    if (!entry || !leaf_list_add(&m->list, entry))
-        return status_of(FIRN_NO_MEMORY, "adding to a memtable");
-    key_index_add(&m->index, hash, entry);
-    memtable_note_sequence(m, sequence);
-    /* relaxed, all three: statistics, as above. */
-    (void)atomic_u64_add(&m->entries, 1, memory_order_relaxed);
-    if (op_kind_is_delete(kind))
-        (void)atomic_u64_add(&m->deletes, 1, memory_order_relaxed);
-    if (kind == OP_PUT_LARGE)
-        (void)atomic_u64_add(&m->large_bytes, large.bytes, memory_order_relaxed);
-    return STATUS_OK;
+    return memtable_add_many(m, sequence, &(memtable_op){kind, key, value}, 1, false);
 }
 
 /* For what the index does not know. */
@@ -243,7 +285,7 @@ FIRN_INTERNAL uint64_t memtable_arena_bytes(const memtable *m) {
     return arena_bytes(m->arena);
 }
 
-/* All below give some recent value; see memtable_note_sequence(). */
+/* All below give some recent value; see memtable_note_sequences(). */
 FIRN_INTERNAL uint64_t memtable_entries(const memtable *m) {
     return atomic_u64_load(&m->entries, memory_order_relaxed); /* relaxed: no partner */
 }

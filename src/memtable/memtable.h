@@ -47,10 +47,22 @@ FIRN_INTERNAL void memtable_unref(memtable *m); /* NULL is fine */
 /* Whether anybody but the caller holds a reference. */
 FIRN_INTERNAL bool memtable_is_shared(const memtable *m);
 
-/* Copies key and value; for OP_RANGE_DELETE they are the range's begin and end. NO_MEMORY leaves
- * the memtable as it was. */
+/* One write. Key and value are borrowed; for OP_RANGE_DELETE they are the range's begin and end. */
+typedef struct memtable_op {
+    op_kind kind;
+    user_key key;
+    slice value;
+} memtable_op;
+/* Adds them, with one sequence after another. `sole` (base/sole.h) promises that nobody else adds
+ * until it returns. Several at once are cheaper than one by one: what they wait for, they wait for
+ * together. After a failure the first few may be in; of one, nothing is. */
+FIRN_INTERNAL NODISCARD status memtable_add_many(memtable *m, seqno first, const memtable_op *ops,
+                                                 uint32_t count, bool sole);
+/* One, beside other threads that add. */
 FIRN_INTERNAL NODISCARD status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
                                             slice value);
+/* Advice: that key will be added soon. What the addition will wait for is fetched meanwhile. */
+FIRN_INTERNAL void memtable_expect(const memtable *m, user_key key);
 /* The newest version of the key with a sequence <= the seek key's; OP_RANGE_DELETE, without a
  * value, when a range delete is newer than all of them. out->value points into the memtable; no
  * pin. */

@@ -1,12 +1,13 @@
 /* A run is a copy of the addresses and sizes of up to 64 neighbours of one leaf; the bytes stay in
- * the entries. A run begins where the one before it ended, by key: forwards in the same leaf or the
- * next, backwards in the same or, after a search among the anchors, the one before.
+ * the entries. A leaf is read once and given out in several runs. What follows begins where the run
+ * before it ended, by key: forwards in the same leaf or the next, backwards in the same or, after a
+ * search among the anchors, the one before.
  *
  * Runs begin small after a seek and grow while the iterator goes on, so that a seek for one entry
  * does not pay the cache misses of its neighbours.
  *
- * Writers may add entries meanwhile. A run is a state of the past: entries added inside it later
- * are not seen, entries added beyond it are. */
+ * Writers may add entries meanwhile. What was read of a leaf is a state of the past: entries added
+ * inside it later are not seen, entries added beyond it are. */
 #include "memtable/memtable_iter.h"
 
 #include "base/check.h"
@@ -64,14 +65,29 @@ static void memtable_iter_publish(memtable_iter *it, bool at_last) {
     memtable_iter_describe(it, count);
 }
 
+static inline uint32_t memtable_iter_limit(const memtable_iter *it) {
+    return 1u << (2 * it->pace);
+}
+
+/* Takes the next ones of the leaf as it was read; false: there are none left. */
+static bool memtable_iter_go_on(memtable_iter *it,
+                                void (*take)(const leaf_list *, leaf_run *, uint32_t)) {
+    if (it->run.begin == it->run.end)
+        return false;
+    take(it->list, &it->run, memtable_iter_limit(it));
+    return true;
+}
+
 static void memtable_iter_forward(memtable_iter *it, leaf_query query) {
-    query.limit = 1u << (2 * it->pace);
+    query.limit = memtable_iter_limit(it);
+    it->backwards = false;
     leaf_list_forward(it->list, &query, &it->run);
     memtable_iter_publish(it, false);
 }
 
 static void memtable_iter_backward(memtable_iter *it, leaf_query query) {
-    query.limit = 1u << (2 * it->pace);
+    query.limit = memtable_iter_limit(it);
+    it->backwards = true;
     leaf_list_backward(it->list, &query, &it->run);
     memtable_iter_publish(it, true);
 }
@@ -100,7 +116,10 @@ static void memtable_iter_next_run(iter *base) {
     if (it->pace < MEMTABLE_PACE_MAX)
         it->pace++;
     internal_key last = memtable_entry_key(it->run.entries[it->run.count - 1]);
-    memtable_iter_forward(it, (leaf_query){.bound = last, .near = it->run.anchor});
+    if (!it->backwards && memtable_iter_go_on(it, leaf_run_first))
+        memtable_iter_publish(it, false);
+    else
+        memtable_iter_forward(it, (leaf_query){.bound = last, .near = it->run.anchor});
 }
 
 static void memtable_iter_prev_run(iter *base) {
@@ -108,7 +127,11 @@ static void memtable_iter_prev_run(iter *base) {
     DCHECK(base->count > 0);
     if (it->pace < MEMTABLE_PACE_MAX)
         it->pace++;
-    memtable_iter_backward(it, (leaf_query){.bound = memtable_entry_key(it->run.entries[0])});
+    internal_key first = memtable_entry_key(it->run.entries[0]);
+    if (it->backwards && memtable_iter_go_on(it, leaf_run_last))
+        memtable_iter_publish(it, true);
+    else
+        memtable_iter_backward(it, (leaf_query){.bound = first});
 }
 
 static void memtable_iter_release(iter *base) {
@@ -132,6 +155,8 @@ FIRN_INTERNAL void memtable_iter_attach(memtable_iter *it, memtable *m) {
     it->table = m;
     it->list = memtable_list(m);
     it->run.count = 0;
+    it->run.begin = it->run.end = 0;
+    it->backwards = false;
     it->pace = 0;
 }
 

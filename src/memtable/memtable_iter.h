@@ -14,7 +14,8 @@ typedef struct memtable_iter {
     memtable *table; /* one reference, if it was made by memtable_iter_new */
     const leaf_list *list;
     leaf_run run;
-    uint32_t pace; /* grows from run to run, 0 after a seek */
+    bool backwards; /* the run was read from its end */
+    uint32_t pace;  /* grows from run to run, 0 after a seek */
     iter_entry entries[LEAF_SLOTS];
 } memtable_iter;
 

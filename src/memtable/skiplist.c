@@ -9,13 +9,9 @@
 #include "memtable/skiplist.h"
 
 #include "base/check.h"
+#include "memtable/key_rank.h"
 
 #include "base/poison.h"
-
-typedef struct skiplist_target {
-    internal_key key;
-    uint64_t head;
-} skiplist_target;
 
 /* Where a node belongs, level by level. */
 typedef struct skiplist_splice {
@@ -37,13 +33,13 @@ FIRN_INTERNAL void skiplist_init(skiplist *list, key_order order, arena *nodes) 
 /* The 8 bytes behind the prefix; for keys that sort before all that have it the least head there
  * is, for those behind them the greatest. So a < b gives head(a) <= head(b), whatever the prefix.
  */
-static inline uint64_t skiplist_key_head(const skiplist *list, slice user) {
+FIRN_INTERNAL uint64_t skiplist_key_head(const skiplist *list, slice user) {
     if (UNLIKELY(list->order.custom != NULL))
         return 0;
     /* relaxed: who has made a node has set the prefix before, and who has met one has acquired it
      * and with it the prefix; see skiplist_offer_prefix() and skiplist_is_empty(). */
     const skiplist_prefix *prefix = atomic_ptr_load(&list->prefix, memory_order_relaxed);
-    return prefix ? key_head_behind(user, slice_of(prefix->bytes, prefix->size)) : key_head(user);
+    return prefix ? key_rank(user, slice_of(prefix->bytes, prefix->size)) : key_head(user);
 }
 
 /* Asked before a target's head is taken: in a list that is not empty the prefix is settled. */
@@ -87,9 +83,8 @@ static inline skiplist_target skiplist_target_of_node(const skiplist_node *node)
     return (skiplist_target){skiplist_node_key(node), node->head};
 }
 
-/* Whether `node` sorts before a target with the same head. */
-static bool skiplist_tie_before(const skiplist *list, const skiplist_node *node,
-                                const skiplist_target *target) {
+FIRN_INTERNAL bool skiplist_tie_before(const skiplist *list, const skiplist_node *node,
+                                       const skiplist_target *target) {
     internal_key key = skiplist_node_key(node);
     if (list->order.custom)
         return key_order_compare(list->order, key, target->key) < 0;
@@ -97,13 +92,6 @@ static bool skiplist_tie_before(const skiplist *list, const skiplist_node *node,
     if (order != 0)
         return order < 0;
     return internal_key_trailer(key) > internal_key_trailer(target->key);
-}
-
-static inline bool skiplist_before(const skiplist *list, const skiplist_node *node,
-                                   const skiplist_target *target) {
-    if (LIKELY(node->head != target->head))
-        return node->head < target->head;
-    return skiplist_tie_before(list, node, target);
 }
 
 static inline void skiplist_prefetch(const atomic_ptr *slot) {
@@ -151,7 +139,7 @@ static atomic_ptr *skiplist_descend(const skiplist *list, internal_key target, v
     *after = NULL;
     if (skiplist_is_empty(list))
         return skiplist_head_slot(list, 0);
-    skiplist_target t = {target, skiplist_key_head(list, internal_key_user(target).s)};
+    skiplist_target t = skiplist_target_of(list, target);
     uint32_t level = skiplist_top_level(list);
     atomic_ptr *slot = skiplist_head_slot(list, level);
     for (;;) {

@@ -81,6 +81,27 @@ FIRN_INTERNAL void skiplist_link_at(skiplist *list, const skiplist_node *before,
                                     skiplist_entry entry, const skiplist_node *after);
 FIRN_INTERNAL void skiplist_link_above(skiplist *list, skiplist_entry entry);
 
+/* A key looked for, with its head, which most comparisons are decided by. */
+typedef struct skiplist_target {
+    internal_key key;
+    uint64_t head;
+} skiplist_target;
+/* Both for a list that is not empty, whose prefix is settled. Keys with a smaller head are before.
+ */
+FIRN_INTERNAL uint64_t skiplist_key_head(const skiplist *list, slice user);
+static inline skiplist_target skiplist_target_of(const skiplist *list, internal_key key) {
+    return (skiplist_target){key, skiplist_key_head(list, internal_key_user(key).s)};
+}
+/* Whether the node is before a target of the same head. */
+FIRN_INTERNAL bool skiplist_tie_before(const skiplist *list, const skiplist_node *node,
+                                       const skiplist_target *target);
+static inline bool skiplist_before(const skiplist *list, const skiplist_node *node,
+                                   const skiplist_target *target) {
+    if (LIKELY(node->head != target->head))
+        return node->head < target->head;
+    return skiplist_tie_before(list, node, target);
+}
+
 /* The last node before the target, NULL: none; *after is the one behind it. */
 FIRN_INTERNAL const skiplist_node *skiplist_seek_before(const skiplist *list, internal_key target,
                                                         const skiplist_node **after);

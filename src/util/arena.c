@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "base/check.h"
+#include "base/sole.h"
 #include "platform/memory.h"
 #include "platform/thread.h"
 
@@ -261,6 +262,10 @@ static bool arena_replace_current(arena *a, const arena_block *full) {
 }
 
 FIRN_INTERNAL void *arena_allocate(arena *a, size_t bytes) {
+    return arena_allocate_by(a, bytes, false);
+}
+
+FIRN_INTERNAL void *arena_allocate_by(arena *a, size_t bytes, bool sole) {
     if (bytes > SIZE_MAX / 2)
         return NULL;
     size_t rounded = (bytes + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
@@ -272,10 +277,10 @@ FIRN_INTERNAL void *arena_allocate(arena *a, size_t bytes) {
         /* acquire: pairs with the release in arena_replace_current. */
         arena_block *block = atomic_ptr_load(&a->current, memory_order_acquire);
         if (LIKELY(block)) {
-            /* relaxed: atomicity alone keeps ranges apart; who publishes what it wrote into its
+            /* Relaxed: atomicity alone keeps ranges apart; who publishes what it wrote into its
              * range orders that itself. The counter cannot wrap: each attempt on a full block adds
              * at most a quarter block and goes on to replace it. */
-            uint64_t offset = atomic_u64_add(&block->used, rounded, memory_order_relaxed);
+            uint64_t offset = sole_add_u64(sole, &block->used, rounded);
             if (LIKELY(offset + rounded <= block->bytes))
                 return (uint8_t *)block + offset;
         }

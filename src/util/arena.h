@@ -11,6 +11,7 @@
 #ifndef FIRN_UTIL_ARENA_H
 #define FIRN_UTIL_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,8 @@ FIRN_INTERNAL NODISCARD arena *arena_new_pooled(arena_pool *pool);
 FIRN_INTERNAL void arena_free(arena *a);
 /* 8-byte aligned, not zeroed; NULL when memory is short. */
 FIRN_INTERNAL NODISCARD void *arena_allocate(arena *a, size_t bytes);
+/* The same; `sole` (base/sole.h): nobody else allocates meanwhile. */
+FIRN_INTERNAL NODISCARD void *arena_allocate_by(arena *a, size_t bytes, bool sole);
 FIRN_INTERNAL NODISCARD void *arena_allocate_zeroed(arena *a, size_t bytes);
 /* Bytes taken from the system: the exact charge. */
 FIRN_INTERNAL uint64_t arena_bytes(const arena *a);

@@ -32,7 +32,7 @@ static memtable_entry *index_add(index_fixture *f, const char *key, seqno sequen
     entry->value_bytes = 0;
     memcpy(entry->bytes, key, strlen(key));
     encode_fixed64(entry->bytes + strlen(key), key_trailer_pack(sequence, OP_PUT));
-    key_index_add(&f->index, hash, entry);
+    key_index_add(&f->index, hash, entry, false);
     return entry;
 }
 

@@ -364,6 +364,60 @@ TEST(memtable, agrees_with_model_under_a_custom_order) {
     memtable_check_order((key_order){&memtable_reverse_order});
 }
 
+static void memtable_expect_same_entries(memtable *a, memtable *b) {
+    iter *left = NULL, *right = NULL;
+    ASSERT_OK(memtable_iter_new(a, &left));
+    ASSERT_OK(memtable_iter_new(b, &right));
+    iter_seek_first(right);
+    for (iter_seek_first(left); iter_valid(left); iter_next(left), iter_next(right)) {
+        assert_true(iter_valid(right));
+        assert_true(slice_equal(iter_key(left).s, iter_key(right).s));
+        assert_true(slice_equal(iter_value(left), iter_value(right)));
+    }
+    assert_false(iter_valid(right));
+    iter_free(left);
+    iter_free(right);
+}
+
+/* Groups of every size, by a writer that is alone and by one that may not be; ascending runs and
+ * keys that come again. */
+TEST(memtable, many_at_once_are_the_same_as_one_by_one) {
+    enum { OPS = 3000, GROUP_MAX = 40 };
+    rng r;
+    rng_init(&r, test_seed());
+    memtable *together = NULL, *singly = NULL;
+    ASSERT_OK(memtable_new((key_order){NULL}, 1 << 20, &together));
+    ASSERT_OK(memtable_new((key_order){NULL}, 1 << 20, &singly));
+    for (seqno sequence = 1; sequence <= OPS;) {
+        uint8_t keys[GROUP_MAX][8];
+        memtable_op ops[GROUP_MAX];
+        uint32_t count = 1 + (uint32_t)rng_below(&r, GROUP_MAX);
+        uint64_t number = rng_below(&r, OPS);
+        bool ascending = rng_below(&r, 2);
+        for (uint32_t i = 0; i < count; i++) {
+            number = ascending ? number + 1 : rng_below(&r, OPS);
+            for (int b = 0; b < 8; b++)
+                keys[i][b] = (uint8_t)(number >> (56 - 8 * b));
+            ops[i] = (memtable_op){rng_below(&r, 8) ? OP_PUT : OP_DELETE,
+                                   user_key_of(slice_of(keys[i], 8)), slice_of(keys[i], 8)};
+            if (ops[i].kind == OP_DELETE)
+                ops[i].value = slice_of("", 0);
+            ASSERT_OK(memtable_add(singly, sequence + i, ops[i].kind, ops[i].key, ops[i].value));
+        }
+        if (rng_below(&r, 2))
+            memtable_expect(together, ops[0].key);
+        ASSERT_OK(memtable_add_many(together, sequence, ops, count, rng_below(&r, 2)));
+        sequence += count;
+        assert_int_equal(memtable_last_sequence(together), sequence - 1);
+        assert_int_equal(memtable_entries(together), sequence - 1);
+        assert_int_equal(memtable_deletes(together), memtable_deletes(singly));
+    }
+    assert_int_equal(memtable_first_sequence(together), 1);
+    memtable_expect_same_entries(together, singly);
+    memtable_unref(together);
+    memtable_unref(singly);
+}
+
 TEST_MAIN(RUN(memtable, empty_one_holds_nothing_and_costs_little),
           RUN(memtable, get_answers_the_newest_version_at_or_below_the_sequence),
           RUN(memtable, keys_that_pad_to_the_same_head_are_distinct),
@@ -374,5 +428,6 @@ TEST_MAIN(RUN(memtable, empty_one_holds_nothing_and_costs_little),
           RUN(memtable, life_knows_its_edges_and_no_others),
           RUN(memtable, one_from_a_pool_leaves_its_memory_to_the_next),
           RUN(memtable, short_memory_at_any_point_leaves_it_as_it_was),
-          RUN(memtable, references_keep_it_alive), RUN(memtable, agrees_with_model),
+          RUN(memtable, references_keep_it_alive),
+          RUN(memtable, many_at_once_are_the_same_as_one_by_one), RUN(memtable, agrees_with_model),
           RUN(memtable, agrees_with_model_under_a_custom_order))
