@@ -384,10 +384,14 @@ FIRN_INTERNAL void wal_writer_get_stats(wal_writer *w, wal_writer_stats *out) {
     out->syncs = atomic_u64_load(&w->syncs, memory_order_relaxed);
     mutex_lock(&w->list_mutex);
     out->segments = w->list.count;
-    for (size_t i = 0; i < w->list.count; i++)
+    for (size_t i = 0; i < w->list.count; i++) {
         out->live_bytes += w->list.segments[i]->file_bytes;
-    for (size_t i = 0; i < w->list.spare_count; i++)
+        out->mapped_bytes += w->list.segments[i]->map.bytes;
+    }
+    for (size_t i = 0; i < w->list.spare_count; i++) {
         out->live_bytes += w->list.spares[i].bytes;
+        out->mapped_bytes += w->list.spares[i].map.bytes;
+    }
     out->spares = w->list.spare_count;
     out->recycled_segments = w->list.recycled;
     mutex_unlock(&w->list_mutex);

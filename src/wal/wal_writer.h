@@ -113,6 +113,7 @@ typedef struct wal_writer_stats {
     uint64_t append_runs;               /* writes that appends cost; none for what was stored */
     uint64_t segments, live_bytes;      /* spares included in the bytes */
     uint64_t spares, recycled_segments; /* kept now; taken into use again since open */
+    uint64_t mapped_bytes;              /* of all mappings, those of spares included */
 } wal_writer_stats;
 FIRN_INTERNAL void wal_writer_get_stats(wal_writer *w, wal_writer_stats *out);
 #endif

@@ -87,6 +87,8 @@ TEST(wal_recycle, released_segments_become_the_next_ones_under_a_new_epoch) {
     assert_int_equal(stats().spares, 2);
     assert_int_equal(stats().segments, 1);
     assert_int_equal(stats().live_bytes, 3 * SEGMENT_BYTES); /* what is kept takes space */
+    /* What is kept stays mapped. */
+    assert_int_equal(stats().mapped_bytes, log_fixture_io == WAL_IO_MAPPED ? 3 * SEGMENT_BYTES : 0);
     assert_true(is_there(1) && is_there(2));
     append(2);
     assert_int_equal(stats().spares, 0);
