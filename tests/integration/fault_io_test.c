@@ -237,6 +237,47 @@ TEST(fault_io, a_bit_that_flips_on_its_way_from_the_disk_does_not_matter) {
     assert_true(flips >= 40);
 }
 
+/* The same while what a killed process left is recovered: the newest records have no later one that
+ * says they were durable, and must not be cut as a torn tail. */
+TEST(fault_io, a_bit_that_flips_while_a_killed_log_is_recovered_costs_no_write) {
+    uint64_t flips = 0;
+    fault_fixture f;
+    fault_fixture_init(&f, 12);
+    fault_fixture_create(&f);
+    for (int i = 0; i < 60; i++)
+        ASSERT_OK(fault_fixture_try_write(&f, 4, FIRN_NO));
+    for (uint64_t i = 0; i < 400; i++) {
+        vfs_mem *killed = NULL;
+        vfs_fault *faults = NULL;
+        firn_db *db = NULL;
+        uint64_t hash;
+        const char *problem = NULL;
+        db_config config = f.config;
+        vfs_fault_rule rule = {.kinds = VFS_FAULT_READ,
+                               .after = i % 16,
+                               .count = 1,
+                               .flip_bit = true,
+                               .flip_seed = i * 31};
+        ASSERT_OK(vfs_mem_crash_clone(f.disk, VFS_MEM_KILL, 0, &killed));
+        ASSERT_OK(vfs_fault_new(vfs_mem_vfs(killed), &faults));
+        vfs_fault_set(faults, &rule);
+        config.vfs = vfs_fault_vfs(faults);
+        ASSERT_OK(db_open(FAULT_DIRECTORY, &config, &db));
+        ASSERT_OK(shadow_read(&f.shadow, db, &hash, &problem));
+        if (problem || hash != f.shadow.present)
+            fail_msg("bit %llu flipped in read %llu cost writes",
+                     (unsigned long long)rule.flip_seed, (unsigned long long)rule.after);
+        flips += vfs_fault_failed(faults);
+        ASSERT_OK(db_close(db));
+        vfs_fault_free(faults);
+        vfs_mem_free(killed);
+    }
+    print_message("%llu flips\n", (unsigned long long)flips);
+    assert_true(flips >= 100);
+    fault_fixture_deinit(&f);
+}
+
 TEST_MAIN(RUN(fault_io, one_failing_operation_is_reported_and_harms_nothing),
           RUN(fault_io, after_a_failed_sync_nothing_is_acknowledged_until_reopened),
-          RUN(fault_io, a_bit_that_flips_on_its_way_from_the_disk_does_not_matter))
+          RUN(fault_io, a_bit_that_flips_on_its_way_from_the_disk_does_not_matter),
+          RUN(fault_io, a_bit_that_flips_while_a_killed_log_is_recovered_costs_no_write))
