@@ -116,9 +116,22 @@ static size_t level_iter_find(const level_iter *it, internal_key target) {
     return low;
 }
 
+/* A table that cannot be opened or is not wanted is the seek's business. */
+static void level_iter_announce_seek(iter *base, internal_key target) {
+    level_iter *it = (level_iter *)base;
+    if (!it->announced) {
+        it->sought = level_iter_find(it, target);
+        it->announced = true;
+    }
+    if (it->sought < it->count && !level_iter_skips(&it->args, it->metas[it->sought]) &&
+        level_iter_open(it, it->sought) && !it->is_ruled_out)
+        iter_announce_seek(&it->current.base, target);
+}
+
 static void level_iter_seek(iter *base, internal_key target) {
     level_iter *it = (level_iter *)base;
-    size_t position = level_iter_find(it, target);
+    size_t position = it->announced ? it->sought : level_iter_find(it, target);
+    it->announced = false;
     if (position >= it->count) {
         iter_set_end(base, STATUS_OK);
         return;
@@ -204,6 +217,7 @@ static const iter_methods level_iter_methods = {
     .seek_first = level_iter_seek_first,
     .seek_last = level_iter_seek_last,
     .seek = level_iter_seek,
+    .announce_seek = level_iter_announce_seek,
     .next_run = level_iter_next_run,
     .prev_run = level_iter_prev_run,
     .origin = level_iter_origin,
@@ -219,6 +233,7 @@ FIRN_INTERNAL void level_iter_attach(level_iter *it, const level_iter_args *args
     it->metas = metas;
     it->count = count;
     it->position = 0;
+    it->announced = false;
     it->owned = false;
 }
 

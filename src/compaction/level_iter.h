@@ -32,7 +32,9 @@ typedef struct level_iter {
     size_t count;
     size_t position;   /* of the table in use */
     bool is_ruled_out; /* the table in use has no key with the prefix that is wanted */
-    bool owned;        /* made by level_iter_new_sorted: holds a reference on the version */
+    bool announced;
+    size_t sought; /* the table an announced seek will use */
+    bool owned;    /* made by level_iter_new_sorted: holds a reference on the version */
     table_iter current;
 } level_iter;
 

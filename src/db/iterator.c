@@ -67,9 +67,12 @@ static status cursor_pin_view(firn_iter *it) {
     it->sequence = it->snapshot ? it->snapshot->sequence
                                 : atomic_u64_load(&it->db->visible, memory_order_acquire);
     it->clock_ms = it->snapshot ? it->snapshot->created_ms : time_wall_ms(it->db->config.clock);
-    read_tree_args args = {.view = it->view, .tables = it->db->tables, .read = it->read};
+    read_tree_args args = {.view = it->view,
+                           .tables = it->db->tables,
+                           .read = it->read,
+                           .sequence = it->sequence};
     if (UNLIKELY(masked_tree_is_needed(it->view))) {
-        st = masked_tree_attach(&it->masked, &args, it->sequence);
+        st = masked_tree_attach(&it->masked, &args);
         it->merged = it->masked.merged;
         return st;
     }
@@ -120,6 +123,7 @@ static void cursor_drop_large(firn_iter *it) {
 }
 
 static void cursor_count(firn_iter *it) {
+    it->skipped += read_tree_take_hidden(&it->tree);
     if (it->skipped) {
         pacing_note_skipped(it->db, it->skipped);
         counters_add(&it->db->counters, COUNT_ITER_SKIPPED, it->skipped);
@@ -239,6 +243,7 @@ FIRN_INTERNAL status db_iter_refresh(firn_iter *it) {
         return error_status(FIRN_INVALID_ARGUMENT,
                             "%s: an iterator over a snapshot cannot be refreshed",
                             it->db->directory);
+    cursor_count(it);
     cursor_drop_large(it);
     cursor_unpin_view(it);
     it->st = cursor_pin_view(it);
@@ -349,16 +354,7 @@ static bool cursor_save_key(firn_iter *it, slice *key) {
 }
 
 static inline bool cursor_same_key(slice a, slice b) {
-    if (a.size != b.size)
-        return false;
-    if (UNLIKELY(a.size < 8))
-        return slice_equal(a, b);
-    /* Neighbours mostly differ near either end. */
-    const uint8_t *a_tail = a.data + a.size - 8, *b_tail = b.data + b.size - 8;
-    if (LIKELY((decode_fixed64(a.data) ^ decode_fixed64(b.data)) |
-               (decode_fixed64(a_tail) ^ decode_fixed64(b_tail))))
-        return false;
-    return a.size <= 16 || slice_equal(a, b);
+    return user_key_equal(user_key_of(a), user_key_of(b));
 }
 
 /* Past all versions of `skip`; behind them stands what a seek finds. */

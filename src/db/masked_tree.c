@@ -18,10 +18,10 @@ static bool masked_tree_newest_is_enough(void *context, seqno newer, seqno older
     return newer >= older;
 }
 
-static status masked_tree_open_mask(masked_tree *tree, const read_tree_args *args, seqno sequence) {
+static status masked_tree_open_mask(masked_tree *tree, const read_tree_args *args) {
     status st = STATUS_OK;
     const read_view *view = args->view;
-    range_select select = {sequence, masked_tree_newest_is_enough, NULL};
+    range_select select = {args->sequence, masked_tree_newest_is_enough, NULL};
     range_gather_memtable(&tree->ranges, view->active);
     for (uint32_t i = 0; i < view->sealed_count; i++)
         range_gather_memtable(&tree->ranges, view->sealed[i]);
@@ -77,14 +77,14 @@ out:
     return st;
 }
 
-FIRN_INTERNAL status masked_tree_attach(masked_tree *tree, const read_tree_args *args,
-                                        seqno sequence) {
+FIRN_INTERNAL status masked_tree_attach(masked_tree *tree, const read_tree_args *args) {
     status st = STATUS_OK;
+    seqno sequence = args->sequence;
     const read_view *view = args->view;
     masked_children children = {0};
     size_t most = 1 + view->sealed_count + view->version->levels[0].count + LEVEL_COUNT;
     DCHECK(!tree->merged && !tree->mask);
-    TRY(masked_tree_open_mask(tree, args, sequence));
+    TRY(masked_tree_open_mask(tree, args));
     children.list = memory_new_zeroed(most * sizeof(iter *));
     if (!children.list)
         TRY(error_status(FIRN_NO_MEMORY, "no memory for an iterator over %zu sources", most));

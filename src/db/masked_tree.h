@@ -18,9 +18,7 @@ typedef struct masked_tree {
 } masked_tree;
 
 FIRN_INTERNAL bool masked_tree_is_needed(const read_view *view);
-/* Unpositioned sources of the view for a reader at `sequence`, which was loaded after the view. On
- * failure the tree is empty. */
-FIRN_INTERNAL NODISCARD status masked_tree_attach(masked_tree *tree, const read_tree_args *args,
-                                                  seqno sequence);
+/* Unpositioned sources of the view. On failure the tree is empty. */
+FIRN_INTERNAL NODISCARD status masked_tree_attach(masked_tree *tree, const read_tree_args *args);
 FIRN_INTERNAL void masked_tree_detach(masked_tree *tree); /* twice is fine */
 #endif

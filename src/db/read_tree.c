@@ -128,9 +128,15 @@ FIRN_INTERNAL status read_tree_attach(read_tree *tree, const read_tree_args *arg
         tree->children[count++] = &tree->memtables[i].base;
     for (uint32_t i = 0; i < tree->level_count; i++)
         tree->children[count++] = &tree->levels[i].base;
+    merging_iter_args merge = {.order = view->order, .visible = args->sequence};
     tree->merged = count == 1 ? tree->children[0]
-                              : merging_iter_place(tree->merge, view->order, tree->children, count);
+                              : merging_iter_place(tree->merge, &merge, tree->children, count);
     return STATUS_OK;
+}
+
+FIRN_INTERNAL uint64_t read_tree_take_hidden(read_tree *tree) {
+    bool merges = tree->merged && tree->memtable_count + tree->level_count > 1;
+    return merges ? merging_iter_take_hidden(tree->merged) : 0;
 }
 
 FIRN_INTERNAL void read_tree_detach(read_tree *tree) {

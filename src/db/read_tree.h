@@ -30,10 +30,13 @@ typedef struct read_tree_args {
     const read_view *view;
     table_cache *tables;
     table_read_args read;
+    seqno sequence; /* what the reader sees; loaded after the view */
 } read_tree_args;
 
 /* Unpositioned sources of the view. The tree must be attached to nothing. */
 FIRN_INTERNAL NODISCARD status read_tree_attach(read_tree *tree, const read_tree_args *args);
+/* How many versions the reader does not see were left out since this was asked last. */
+FIRN_INTERNAL uint64_t read_tree_take_hidden(read_tree *tree);
 /* Lets go of tables and blocks. Twice is fine. */
 FIRN_INTERNAL void read_tree_detach(read_tree *tree);
 FIRN_INTERNAL void read_tree_deinit(read_tree *tree);

@@ -105,6 +105,19 @@ static inline int key_order_compare(key_order order, internal_key a, internal_ke
     uint64_t ta = internal_key_trailer(a), tb = internal_key_trailer(b);
     return (ta < tb) - (ta > tb);
 }
+/* Whether they are the same. Neighbours in order mostly differ near either end. */
+static inline bool user_key_equal(user_key a, user_key b) {
+    size_t bytes = a.s.size;
+    if (bytes != b.s.size)
+        return false;
+    if (UNLIKELY(bytes < 8))
+        return slice_equal(a.s, b.s);
+    const uint8_t *a_tail = a.s.data + bytes - 8, *b_tail = b.s.data + bytes - 8;
+    if (LIKELY((decode_fixed64(a.s.data) ^ decode_fixed64(b.s.data)) |
+               (decode_fixed64(a_tail) ^ decode_fixed64(b_tail))))
+        return false;
+    return bytes <= 16 || slice_equal(a.s, b.s);
+}
 /* The first 8 bytes, big-endian, zero-padded: for bytewise order, a.head < b.head implies a < b. */
 static inline uint64_t key_head(slice key) {
     if (LIKELY(key.size >= 8))

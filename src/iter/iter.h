@@ -37,6 +37,10 @@ typedef struct iter_methods {
     void (*seek_last)(iter *it);
     /* To the first entry >= target, which must not lie in this iterator's own run. */
     void (*seek)(iter *it, internal_key target);
+    /* Announces such a seek, which must come next; the run at hand goes. NULL, or: asks the
+     * processor for what the seek will touch first; called again, for what comes after that, with
+     * what has arrived meanwhile. Who seeks in many sources has their misses overlap so. */
+    void (*announce_seek)(iter *it, internal_key target);
     void (*next_run)(iter *it); /* the run after this one; index 0 */
     void (*prev_run)(iter *it); /* the run before this one; index count - 1 */
     /* The source that holds the current entry's large value (a table *); NULL function or answer:
@@ -91,6 +95,10 @@ static inline void iter_seek_first(iter *it) {
 }
 static inline void iter_seek_last(iter *it) {
     it->methods->seek_last(it);
+}
+static inline void iter_announce_seek(iter *it, internal_key target) {
+    if (it->methods->announce_seek)
+        it->methods->announce_seek(it, target);
 }
 static inline void iter_seek(iter *it, internal_key target) {
     it->methods->seek(it, target);

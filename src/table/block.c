@@ -116,23 +116,6 @@ static bool block_find_restart(const block_view *view, key_order order, internal
     return block_restart_key(view, low, &key, position);
 }
 
-FIRN_INTERNAL bool block_piece_around(const block_view *view, key_order order, internal_key target,
-                                      block_piece *out) {
-    uint32_t restart;
-    const uint8_t *position;
-    *out = block_piece_whole(view);
-    if (view->restart_count == 0)
-        return true;
-    if (UNLIKELY(!block_find_restart(view, order, target, &restart, &position)))
-        return false;
-    out->begin = (uint32_t)(position - view->data);
-    if (restart + 1 < view->restart_count) {
-        const uint8_t *restarts = view->data + view->entries_bytes;
-        out->end = decode_fixed32(restarts + ((size_t)restart + 1) * 4);
-    }
-    return LIKELY(out->begin < out->end && out->end <= view->entries_bytes);
-}
-
 static status block_hit_set(block_hit *out, block_place at, uint64_t trailer,
                             const block_entry *e) {
     if (UNLIKELY(!op_kind_is_first_format((uint8_t)trailer))) {
@@ -184,30 +167,48 @@ out:
     return st;
 }
 
-/* The scan for bytewise order puts no key together. It knows how many bytes of the wanted user key
- * the previous entry's key begins with (`match`) and the byte that comes there instead
- * (`follower`). An entry that shares more than `match` bytes with its predecessor stands in the
- * same relation to the wanted key, so only entries that share at most `match` bytes are looked
- * into. A match may run into a key's trailer, for keys are compressed with their trailers;
- * `user_bytes` guards that. */
-static status block_scan_bytewise(const block_view *view, block_place at, const uint8_t *start,
-                                  internal_key target, block_hit *out) {
+/* Where skipping the entries before a target has led. */
+typedef enum block_stop {
+    BLOCK_STOP_FOUND,     /* the first entry >= target */
+    BLOCK_STOP_END,       /* there is none before the end */
+    BLOCK_STOP_UNSURE,    /* whole keys must be compared */
+    BLOCK_STOP_MALFORMED, /* the bytes hold no entry */
+} block_stop;
+
+typedef struct block_skip {
+    block_entry entry;
+    const uint8_t *position; /* of the entry */
+    uint64_t trailer;        /* only with the target's user key */
+    bool same_user_key;
+    bool begins_as_target; /* what it shares with its predecessor, the target's user key has too */
+} block_skip;
+
+/* Skips what lies before the target, in bytewise order, from restart point `start` on without
+ * putting a key together. It knows how many bytes of the wanted user key the previous entry's key
+ * begins with (`match`) and the byte that comes there instead (`follower`). An entry that shares
+ * more than `match` bytes with its predecessor stands in the same relation to the wanted key, so
+ * only entries that share at most `match` bytes are looked into. A match may run into a key's
+ * trailer, for keys are compressed with their trailers; `user_bytes` guards that. */
+static inline block_stop block_skip_before(const uint8_t *start, const uint8_t *end,
+                                           internal_key target, block_skip *out) {
     const slice want = internal_key_user(target).s;
     const uint64_t want_trailer = internal_key_trailer(target);
     const uint32_t want_bytes = (uint32_t)want.size;
-    const uint8_t *end = view->data + view->entries_bytes;
     uint32_t match = 0, key_bytes = 0;
     uint8_t follower = 0;
     bool previous_equal = false; /* the previous entry has the wanted user key and this trailer */
+    bool begins_as_target;
     uint64_t trailer = 0;
-    for (const uint8_t *p = start; p < end;) {
-        block_entry e;
-        p = block_entry_decode(p, end, &e);
-        if (UNLIKELY(!p || !block_entry_is_sound(&e, key_bytes)))
-            return block_malformed(at);
+    block_entry e;
+    const uint8_t *p, *next;
+    for (p = start; p < end; p = next) {
+        next = block_entry_decode(p, end, &e);
+        if (UNLIKELY(!next || !block_entry_is_sound(&e, key_bytes)))
+            return BLOCK_STOP_MALFORMED;
         key_bytes = e.shared + e.unshared;
         uint32_t user_bytes = key_bytes - KEY_TRAILER_BYTES;
-        if (e.shared <= match) {
+        begins_as_target = e.shared <= match;
+        if (begins_as_target) {
             uint32_t left = want_bytes - e.shared;
             match = e.shared + block_common_prefix(e.suffix, want.data + e.shared,
                                                    e.unshared < left ? e.unshared : left);
@@ -217,13 +218,13 @@ static status block_scan_bytewise(const block_view *view, block_place at, const 
             previous_equal = false;
             if (follower < want.data[match])
                 continue;
-            return STATUS_OK;
+            goto found;
         }
         if (user_bytes != want_bytes) {
             previous_equal = false;
             if (user_bytes < want_bytes)
                 continue;
-            return STATUS_OK;
+            goto found;
         }
         if (LIKELY(e.unshared >= KEY_TRAILER_BYTES)) {
             trailer = decode_fixed64(e.suffix + e.unshared - KEY_TRAILER_BYTES);
@@ -234,27 +235,62 @@ static status block_scan_bytewise(const block_view *view, block_place at, const 
             memcpy(bytes + KEY_TRAILER_BYTES - e.unshared, e.suffix, e.unshared);
             trailer = decode_fixed64(bytes);
         } else {
-            return block_scan_whole_keys(view, at, start, (key_order){NULL}, target, out);
+            return BLOCK_STOP_UNSURE;
         }
         previous_equal = true;
         if (trailer <= want_trailer)
-            return block_hit_set(out, at, trailer, &e);
+            goto found;
     }
-    return STATUS_OK;
+    return BLOCK_STOP_END;
+found:
+    *out = (block_skip){e, p, trailer, previous_equal, begins_as_target};
+    return BLOCK_STOP_FOUND;
 }
 
-/* Asks the processor for the interval from `start` on: the entries' headers follow from each other,
- * so without this each costs a miss of its own. */
-static inline void block_prefetch_interval(const block_view *view, uint32_t restart,
-                                           const uint8_t *start) {
-    enum { LINES_MAX = 32 };
-    const uint8_t *restarts = view->data + view->entries_bytes, *end = restarts;
-    if (restart + 1 < view->restart_count) {
-        uint32_t next = decode_fixed32(restarts + ((size_t)restart + 1) * 4);
-        end = next < view->entries_bytes ? view->data + next : restarts;
+static status block_scan_bytewise(const block_view *view, block_place at, const uint8_t *start,
+                                  internal_key target, block_hit *out) {
+    block_skip skip;
+    switch (block_skip_before(start, view->data + view->entries_bytes, target, &skip)) {
+    case BLOCK_STOP_FOUND:
+        return skip.same_user_key ? block_hit_set(out, at, skip.trailer, &skip.entry) : STATUS_OK;
+    case BLOCK_STOP_END:
+        return STATUS_OK;
+    case BLOCK_STOP_UNSURE:
+        return block_scan_whole_keys(view, at, start, (key_order){NULL}, target, out);
+    default:
+        return block_malformed(at);
     }
-    for (int i = 0; i < LINES_MAX && start < end; i++, start += CACHE_LINE_BYTES)
-        __builtin_prefetch(start);
+}
+
+/* Entries' headers follow from each other, so without this each costs a miss of its own. */
+FIRN_INTERNAL void block_fetch_piece(const block_view *view, block_piece piece) {
+    enum { LINES_MAX = 32 };
+    const uint8_t *p = view->data + piece.begin, *end = view->data + piece.end;
+    for (int i = 0; i < LINES_MAX && p < end; i++, p += CACHE_LINE_BYTES)
+        __builtin_prefetch(p);
+}
+
+/* The interval from restart point `restart`, at `start`, on. */
+static inline block_piece block_interval(const block_view *view, uint32_t restart,
+                                         const uint8_t *start) {
+    const uint8_t *restarts = view->data + view->entries_bytes;
+    block_piece piece = {(uint32_t)(start - view->data), view->entries_bytes};
+    if (restart + 1 < view->restart_count)
+        piece.end = decode_fixed32(restarts + ((size_t)restart + 1) * 4);
+    return piece;
+}
+
+FIRN_INTERNAL bool block_piece_around(const block_view *view, key_order order, internal_key target,
+                                      block_piece *out) {
+    uint32_t restart;
+    const uint8_t *position;
+    *out = block_piece_whole(view);
+    if (view->restart_count == 0)
+        return true;
+    if (UNLIKELY(!block_find_restart(view, order, target, &restart, &position)))
+        return false;
+    *out = block_interval(view, restart, position);
+    return LIKELY(out->begin < out->end && out->end <= view->entries_bytes);
 }
 
 FIRN_INTERNAL status block_search(const block_view *view, block_place at, key_order order,
@@ -266,7 +302,9 @@ FIRN_INTERNAL status block_search(const block_view *view, block_place at, key_or
         return STATUS_OK;
     if (UNLIKELY(!block_find_restart(view, order, target, &restart, &start)))
         return error_corruption_at(at.path, at.offset, "malformed restart point in the data block");
-    block_prefetch_interval(view, restart, start);
+    block_piece interval = block_interval(view, restart, start);
+    if (LIKELY(interval.end <= view->entries_bytes))
+        block_fetch_piece(view, interval);
     if (UNLIKELY(order.custom != NULL))
         return block_scan_whole_keys(view, at, start, order, target, out);
     return block_scan_bytewise(view, at, start, target, out);
@@ -334,17 +372,18 @@ static inline bool block_entry_repeats(const block_entry *e, const uint8_t *prev
            memcmp(e->suffix, previous + e->shared, user_bytes - e->shared) == 0;
 }
 
-FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, block_piece piece,
-                                      block_place at) {
+/* Decodes a piece; its first entry's key begins with the `before_bytes` bytes in run->keys. */
+static status block_run_decode_behind(block_run *run, const block_view *view, block_piece piece,
+                                      uint32_t before_bytes, block_place at) {
     const uint8_t *p = view->data + piece.begin, *end = view->data + piece.end;
-    const uint8_t *previous = NULL;
-    uint32_t previous_bytes = 0;
-    const uint8_t *base =
-        NULL; /* an earlier key whose first base_bytes bytes the previous has too */
-    uint32_t base_bytes = 0;
+    const uint8_t *previous = run->keys;
+    uint32_t previous_bytes = before_bytes;
+    /* An earlier key whose first base_bytes bytes the previous has too. */
+    const uint8_t *base = previous;
+    uint32_t base_bytes = before_bytes;
     uint32_t count = run->count = 0;
     bool plain = true;
-    run->keys_bytes = 0;
+    run->keys_bytes = before_bytes;
     while (p < end) {
         block_entry e;
         p = block_entry_decode(p, end, &e);
@@ -363,7 +402,7 @@ FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, bl
                 run->count = count; /* growing moves the keys of those */
                 if (!block_run_grow_keys(run, needed))
                     return block_run_no_memory(at);
-                previous = run->entries[count - 1].key;
+                previous = count ? run->entries[count - 1].key : run->keys;
                 base_bytes = 0; /* it may have moved */
             }
             /* Where an older key will do, it is copied: the previous one was stored just now in two
@@ -394,6 +433,35 @@ FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, bl
     run->count = count;
     run->plain = plain;
     return STATUS_OK;
+}
+
+FIRN_INTERNAL status block_run_decode(block_run *run, const block_view *view, block_piece piece,
+                                      block_place at) {
+    return block_run_decode_behind(run, view, piece, 0, at);
+}
+
+FIRN_INTERNAL status block_run_seek(block_run *run, const block_view *view, block_piece *piece,
+                                    const block_target *target) {
+    block_skip skip;
+    block_stop stop = BLOCK_STOP_UNSURE;
+    run->count = 0;
+    if (LIKELY(!target->order.custom))
+        stop = block_skip_before(view->data + piece->begin, view->data + piece->end, target->key,
+                                 &skip);
+    if (stop == BLOCK_STOP_END) {
+        piece->begin = piece->end;
+        return STATUS_OK;
+    }
+    if (UNLIKELY(stop != BLOCK_STOP_FOUND || !skip.begins_as_target))
+        return block_run_decode_behind(run, view, *piece, 0, target->at);
+    piece->begin = (uint32_t)(skip.position - view->data);
+    uint32_t shared = skip.entry.shared;
+    if (UNLIKELY(run->keys_capacity < (size_t)shared + BLOCK_SLACK_BYTES) &&
+        !block_run_grow_keys(run, (size_t)shared + BLOCK_SLACK_BYTES))
+        return block_run_no_memory(target->at);
+    if (shared)
+        memcpy(run->keys, target->key.s.data, shared);
+    return block_run_decode_behind(run, view, *piece, shared, target->at);
 }
 
 FIRN_INTERNAL uint32_t block_run_find(const block_run *run, key_order order, internal_key target) {

@@ -95,9 +95,21 @@ static inline block_piece block_piece_whole(const block_view *view) {
  * first entry behind it. False: malformed. */
 FIRN_INTERNAL NODISCARD bool block_piece_around(const block_view *view, key_order order,
                                                 internal_key target, block_piece *out);
+/* Asks the processor for its first lines. The piece must lie in the block. */
+FIRN_INTERNAL void block_fetch_piece(const block_view *view, block_piece piece);
 /* Values, and keys that stand whole in the block, point into it. NOT_SUPPORTED as above. */
 FIRN_INTERNAL NODISCARD status block_run_decode(block_run *run, const block_view *view,
                                                 block_piece piece, block_place at);
+typedef struct block_target {
+    key_order order;
+    internal_key key;
+    block_place at;
+} block_target;
+/* Of a piece as block_piece_around gives it, decodes what lies from the target on: piece->begin
+ * moves to the first entry of the run, which is the first >= target unless it could not be told
+ * without the ones before: block_run_find knows. No entry when all are < target. */
+FIRN_INTERNAL NODISCARD status block_run_seek(block_run *run, const block_view *view,
+                                              block_piece *piece, const block_target *target);
 /* Index of the first entry >= target; count if none. */
 FIRN_INTERNAL uint32_t block_run_find(const block_run *run, key_order order, internal_key target);
 FIRN_INTERNAL void block_run_deinit(block_run *run);

@@ -73,6 +73,8 @@ static inline block_place table_place(const table *t, uint64_t offset) {
  * this file. */
 FIRN_INTERNAL NODISCARD status table_large_decode(const table *t, block_place at, slice value,
                                                   large_ref *out);
+/* Asks the processor for what a search of a block in place touches first. */
+FIRN_INTERNAL void table_announce_block(const table *t, block_handle handle);
 /* Data block `position`, whose handle that is, in place or else as block_ref_fetch gives it. What
  * was made of a block in place counts only if table_in_place_is_good afterwards. */
 FIRN_INTERNAL NODISCARD status table_fetch_block(table *t, uint32_t position, block_handle handle,

@@ -1,7 +1,7 @@
 /* Iteration over a table: a run is a data block, decoded into an array that is used again for the
  * next one. After a seek it is only the piece between two restart points where the target lies: a
  * merge of many tables needs few entries of most; the rest follows as the next run, or the one
- * before.
+ * before. What lies before the target is skipped without being decoded.
  *
  * Blocks come from one of two places. Ordinary iterators pin them in the block cache. Those that
  * scan without filling the cache (compaction) read the file through a window of their own: one
@@ -109,12 +109,22 @@ out:
     return st;
 }
 
-/* Makes a piece of the block at hand the run; the caller sets the index. */
-static status table_iter_decode(table_iter *it, const block_view *view, block_piece piece) {
+/* Makes a piece of the block at hand the run, or with a target what of it lies from there on; the
+ * caller sets the index. */
+static status table_iter_decode(table_iter *it, const block_view *view, block_piece piece,
+                                const internal_key *target) {
     status st = STATUS_OK;
     block_handle handle = index_ref_handle(&it->part, it->position);
-    TRY(block_run_decode(&it->run, view, piece, table_place(it->t, handle.offset)));
+    block_place at = table_place(it->t, handle.offset);
+    if (target) {
+        block_target sought = {it->t->order, *target, at};
+        TRY(block_run_seek(&it->run, view, &piece, &sought));
+    } else {
+        TRY(block_run_decode(&it->run, view, piece, at));
+    }
     it->piece = piece;
+    it->is_sought = target != NULL;
+    it->ends_inside = false;
     it->base.run = it->run.entries;
     it->base.count = it->run.count;
     it->base.index = 0;
@@ -124,7 +134,29 @@ out:
     return st;
 }
 
-/* Makes data block `position` the run, or with a target only the piece around it. */
+/* Makes `ref` data block `position`, which `part` has. */
+static status table_iter_hold(table_iter *it, uint32_t position, bool forward, bool again) {
+    status st = STATUS_OK;
+    bool fill = it->args.fill_cache;
+    block_handle handle = index_ref_handle(&it->part, position);
+    if (!again && it->ref.view.data && it->position == position)
+        return STATUS_OK;
+    block_ref_release(&it->ref);
+    if (it->args.cached_only)
+        TRY(block_ref_lookup(&it->t->source, handle, it->t->blocks, &it->ref));
+    else
+        TRY(again ? table_fetch_block_again(it->t, handle, fill, &it->ref)
+                  : table_fetch_block(it->t, position, handle, fill, &it->ref));
+    it->position = position;
+    /* Blocks in the cache need no help from the file system. */
+    if (it->args.read_ahead && forward && it->ref.was_read)
+        table_iter_hint(it, handle.offset + handle.bytes + BLOCK_TRAILER_BYTES);
+out:
+    return st;
+}
+
+/* Makes data block `position` the run, or with a target only what lies from there on to the next
+ * restart point. */
 static status table_iter_try_load(table_iter *it, uint32_t position, bool forward,
                                   const internal_key *target, bool again) {
     status st = STATUS_OK;
@@ -134,29 +166,21 @@ static status table_iter_try_load(table_iter *it, uint32_t position, bool forwar
     block_handle handle = index_ref_handle(&it->part, position);
     if (it->windowed) {
         TRY(table_window_view(it, handle, forward, &view));
-    } else if (again || !it->ref.view.data || it->position != position) {
-        block_ref_release(&it->ref);
-        bool fill = it->args.fill_cache;
-        if (it->args.cached_only)
-            TRY(block_ref_lookup(&it->t->source, handle, it->t->blocks, &it->ref));
-        else
-            TRY(again ? table_fetch_block_again(it->t, handle, fill, &it->ref)
-                      : table_fetch_block(it->t, position, handle, fill, &it->ref));
-        /* Blocks in the cache need no help from the file system. */
-        if (it->args.read_ahead && forward && it->ref.was_read)
-            table_iter_hint(it, handle.offset + handle.bytes + BLOCK_TRAILER_BYTES);
+        it->position = position;
+        st = table_iter_decode(it, &view, block_piece_whole(&view), NULL);
+        goto out;
     }
-    it->position = position;
-    if (!it->windowed)
-        view = it->ref.view;
+    TRY(table_iter_hold(it, position, forward, again));
+    view = it->ref.view;
     block_piece piece = block_piece_whole(&view);
-    if (target && !it->windowed &&
-        UNLIKELY(!block_piece_around(&view, it->t->order, *target, &piece))) {
+    if (target && it->sought.stage == TABLE_ITER_PIECE_FOUND && !again) {
+        piece = it->sought.piece;
+    } else if (target && UNLIKELY(!block_piece_around(&view, it->t->order, *target, &piece))) {
         st = error_corruption_at(it->t->file->path, handle.offset,
                                  "malformed restart point in the data block");
         goto out;
     }
-    st = table_iter_decode(it, &view, piece);
+    st = table_iter_decode(it, &view, piece, target);
 out:
     return st;
 }
@@ -180,9 +204,9 @@ static bool table_iter_leave(table_iter *it) {
 }
 
 /* Loads the first block from `position` on that has entries, and stands on its first. */
-static void table_iter_load_forward(table_iter *it, uint32_t position, const internal_key *target) {
+static void table_iter_load_forward(table_iter *it, uint32_t position) {
     for (; position < it->t->block_count; position++) {
-        status st = table_iter_load(it, position, true, target);
+        status st = table_iter_load(it, position, true, NULL);
         if (!status_is_ok(st)) {
             iter_set_end(&it->base, st);
             return;
@@ -233,19 +257,34 @@ static bool table_iter_is_done_backward(const table_iter *it) {
 static bool table_iter_load_rest(table_iter *it, block_piece rest) {
     if (rest.begin == rest.end)
         return false;
-    status st = table_iter_decode(it, &it->ref.view, rest);
+    status st = table_iter_decode(it, &it->ref.view, rest, NULL);
     if (!status_is_ok(st))
         iter_set_end(&it->base, st);
     return true;
 }
 
+/* The run is what lies in front of a sought piece, from the block's first entry on: what follows
+ * cannot be decoded without it. */
+static void table_iter_go_on_inside(table_iter *it) {
+    uint32_t passed = it->base.count;
+    status st = table_iter_decode(it, &it->ref.view, block_piece_whole(&it->ref.view), NULL);
+    if (status_is_ok(st))
+        it->base.index = passed;
+    else
+        iter_set_end(&it->base, st);
+}
+
 /* The rest of the block at hand, or else the next one if `may_leave` it. */
 static void table_iter_go_on(table_iter *it, bool may_leave) {
+    if (UNLIKELY(it->ends_inside)) {
+        table_iter_go_on_inside(it);
+        return;
+    }
     if (!it->windowed &&
         table_iter_load_rest(it, (block_piece){it->piece.end, it->ref.view.entries_bytes}))
         return;
     if (LIKELY(may_leave))
-        table_iter_load_forward(it, it->position + 1, NULL);
+        table_iter_load_forward(it, it->position + 1);
     else
         iter_set_end(&it->base, STATUS_OK);
 }
@@ -260,7 +299,9 @@ static void table_iter_prev_run(iter *base) {
     table_iter *it = (table_iter *)base;
     if (!table_iter_leave(it))
         return;
+    bool is_sought = it->is_sought;
     if (!it->windowed && table_iter_load_rest(it, (block_piece){0, it->piece.begin})) {
+        it->ends_inside = is_sought;
         if (base->count > 0)
             base->index = base->count - 1;
         return;
@@ -274,7 +315,7 @@ static void table_iter_prev_run(iter *base) {
 static void table_iter_seek_first(iter *base) {
     table_iter *it = (table_iter *)base;
     table_iter_forget_pace(it);
-    table_iter_load_forward(it, 0, NULL);
+    table_iter_load_forward(it, 0);
 }
 
 static void table_iter_seek_last(iter *base) {
@@ -283,16 +324,42 @@ static void table_iter_seek_last(iter *base) {
     table_iter_load_backward(it, it->t->block_count);
 }
 
+/* Nothing is reported here: the seek meets the same errors. */
+static void table_iter_announce_seek(iter *base, internal_key target) {
+    table_iter *it = (table_iter *)base;
+    uint32_t *position = &it->sought.position;
+    if (it->windowed)
+        return;
+    if (it->sought.stage == TABLE_ITER_NOTHING_SOUGHT) {
+        if (!status_is_ok(index_ref_find(it->t, target, &it->args, &it->part, position)))
+            return;
+        it->sought.stage = TABLE_ITER_BLOCK_FOUND;
+        if (*position < it->t->block_count)
+            table_announce_block(it->t, index_ref_handle(&it->part, *position));
+    } else if (*position < it->t->block_count &&
+               status_is_ok(table_iter_hold(it, *position, true, false)) &&
+               block_piece_around(&it->ref.view, it->t->order, target, &it->sought.piece)) {
+        it->sought.stage = TABLE_ITER_PIECE_FOUND;
+        block_fetch_piece(&it->ref.view, it->sought.piece);
+    }
+}
+
 static void table_iter_seek(iter *base, internal_key target) {
     table_iter *it = (table_iter *)base;
     table_iter_forget_pace(it);
-    uint32_t position;
-    status st = index_ref_find(it->t, target, &it->args, &it->part, &position);
-    if (UNLIKELY(!status_is_ok(st))) {
+    status st = STATUS_OK;
+    iter_set_end(base, STATUS_OK);
+    if (it->sought.stage == TABLE_ITER_NOTHING_SOUGHT)
+        st = index_ref_find(it->t, target, &it->args, &it->part, &it->sought.position);
+    uint32_t position = it->sought.position;
+    bool has_block = status_is_ok(st) && position < it->t->block_count;
+    if (has_block)
+        st = table_iter_load(it, position, true, &target);
+    it->sought.stage = TABLE_ITER_NOTHING_SOUGHT;
+    if (UNLIKELY(!status_is_ok(st)))
         iter_set_end(base, st);
-        return;
-    }
-    table_iter_load_forward(it, position, &target);
+    else if (has_block && base->count == 0)
+        table_iter_go_on(it, true);
     while (iter_valid(base)) {
         base->index = block_run_find(&it->run, it->t->order, target);
         if (LIKELY(base->index < base->count))
@@ -338,6 +405,7 @@ static const iter_methods table_iter_methods = {
     .seek_first = table_iter_seek_first,
     .seek_last = table_iter_seek_last,
     .seek = table_iter_seek,
+    .announce_seek = table_iter_announce_seek,
     .next_run = table_iter_next_run,
     .prev_run = table_iter_prev_run,
     .origin = table_iter_origin,
@@ -351,6 +419,7 @@ FIRN_INTERNAL void table_iter_attach(table_iter *it, table *t, const table_read_
     it->t = t;
     it->args = *args;
     it->windowed = args->read_ahead && !args->fill_cache;
+    it->sought.stage = TABLE_ITER_NOTHING_SOUGHT;
     table_iter_forget_pace(it);
 }
 

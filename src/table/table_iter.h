@@ -18,6 +18,13 @@ typedef struct table_scratch {
     size_t capacity;
 } table_scratch;
 
+/* How far an announced seek has come. */
+typedef enum table_iter_stage {
+    TABLE_ITER_NOTHING_SOUGHT = 0,
+    TABLE_ITER_BLOCK_FOUND, /* its position; what a search of the block touches is on its way */
+    TABLE_ITER_PIECE_FOUND  /* the block is held and the piece is on its way */
+} table_iter_stage;
+
 typedef struct table_iter {
     iter base;
     table *t; /* a reference; NULL: attached to nothing */
@@ -26,8 +33,16 @@ typedef struct table_iter {
     uint32_t position; /* data block of the current run, or of `ref` */
     index_ref part;    /* of the index, which has `position` */
     block_run run;
-    block_piece piece; /* of the block: what the run holds */
-    block_ref ref;     /* not windowed: the block at `position`, if there is one */
+    block_piece piece; /* of the block: what the run holds. It begins at a restart point unless it
+                          was sought, and ends at one unless it lies in front of a sought one */
+    bool is_sought, ends_inside;
+    block_ref ref; /* not windowed: the block at `position`, if there is one */
+
+    struct { /* a seek that was announced */
+        table_iter_stage stage;
+        uint32_t position;
+        block_piece piece;
+    } sought;
 
     table_scratch window; /* file bytes from window_offset on */
     uint64_t window_offset;

@@ -112,6 +112,11 @@ static inline void table_prefetch_block(const table *t, block_handle handle) {
     }
 }
 
+FIRN_INTERNAL void table_announce_block(const table *t, block_handle handle) {
+    if (t->mapping.file)
+        table_prefetch_block(t, handle);
+}
+
 static void table_note_stride(table *t, const block_view *view) {
     /* relaxed: a hint. */
     if (view->restart_count > 1 && !atomic_u32_load(&t->restart_stride, memory_order_relaxed))

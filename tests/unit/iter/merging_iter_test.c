@@ -253,10 +253,136 @@ TEST(merging_iter, short_memory_frees_all_children) {
     }
 }
 
+/* --- a reader's merge --- */
+
+/* Whether a reader at `visible` does not see that entry of the model. */
+static bool merging_model_hides(const iter_model *m, size_t position, seqno visible) {
+    internal_key key = {slice_of(m->entries[position].key, m->entries[position].key_bytes)};
+    if (internal_key_sequence(key) > visible)
+        return true;
+    if (position == 0)
+        return false;
+    const iter_entry *e = &m->entries[position - 1];
+    internal_key before = {slice_of(e->key, e->key_bytes)};
+    return internal_key_sequence(before) <= visible &&
+           slice_equal(internal_key_user(before).s, internal_key_user(key).s);
+}
+
+/* What lies between two positions the merge showed one after the other was hidden; what a plain run
+ * holds is to be shown as it is. */
+static size_t merging_expect_shown(const merging_fixture *f, const iter *it, size_t from,
+                                   bool forward, seqno visible) {
+    size_t position = iter_valid(it) ? iter_model_lower_bound(&f->whole, iter_key(it))
+                                     : (forward ? f->whole.count : 0);
+    size_t begin = forward ? from : (iter_valid(it) ? position + 1 : 0);
+    size_t end = forward ? position : from;
+    ASSERT_OK(it->st);
+    assert_true(begin <= end);
+    for (size_t i = begin; i < end; i++)
+        assert_true(merging_model_hides(&f->whole, i, visible));
+    if (iter_valid(it))
+        iter_model_expect_entry(&it->run[it->index], &f->whole.entries[position]);
+    for (uint32_t i = 1; it->plain && it->max_sequence <= visible && i < it->count; i++) {
+        internal_key key = {slice_of(it->run[i].key, it->run[i].key_bytes)};
+        assert_false(
+            merging_model_hides(&f->whole, iter_model_lower_bound(&f->whole, key), visible));
+    }
+    return position;
+}
+
+static void merging_walk_as_reader(const merging_fixture *f, iter *it, seqno visible, rng *r) {
+    size_t shown = 0, position = 0;
+    (void)merging_iter_take_hidden(it);
+    for (iter_seek_first(it);; iter_next(it), shown++) {
+        position = merging_expect_shown(f, it, shown ? position + 1 : 0, true, visible);
+        if (!iter_valid(it))
+            break;
+    }
+    assert_int_equal(shown + merging_iter_take_hidden(it), f->whole.count);
+    for (unsigned i = 0; i < 20; i++) {
+        uint8_t *storage;
+        internal_key target = iter_model_random_target(&f->whole, r, &storage);
+        iter_seek(it, target);
+        /* A seek stands where it was told to, seen by the reader or not. */
+        position = iter_model_lower_bound(&f->whole, target);
+        assert_int_equal(merging_expect_shown(f, it, position, true, visible), position);
+        free(storage);
+        for (unsigned move = 0; iter_valid(it) && move < 60; move++) {
+            bool forward = rng_below(r, 8) < (i % 2 ? 7u : 3u);
+            if (forward)
+                iter_next(it);
+            else
+                iter_prev(it);
+            position =
+                merging_expect_shown(f, it, forward ? position + 1 : position, forward, visible);
+        }
+    }
+}
+
+TEST(merging_iter, a_readers_merge_leaves_out_nothing_but_what_the_reader_does_not_see) {
+    rng r;
+    rng_init(&r, test_seed());
+    for (size_t children = 2; children <= MERGING_CHILDREN_MAX; children += 1 + children / 4) {
+        for (unsigned round = 0; round < 8; round++) {
+            merging_fixture f;
+            key_order order = {round % 4 == 3 ? &merging_reverse_order : NULL};
+            iter *all[MERGING_CHILDREN_MAX];
+            merging_setup(&f, &r, children, rng_below(&r, 400), order);
+            iter_free(f.it);
+            for (size_t i = 0; i < children; i++)
+                all[i] = array_iter_new(&f.plan, f.parts[i].entries, f.parts[i].count, order);
+            merging_iter_args args = {.order = order,
+                                      .visible =
+                                          round % 2 ? SEQNO_MAX : rng_below(&r, f.whole.count + 1)};
+            void *memory = malloc(merging_iter_bytes(children));
+            assert_non_null(memory);
+            f.it = merging_iter_place(memory, &args, all, children);
+            merging_walk_as_reader(&f, f.it, args.visible, &r);
+            for (size_t i = 0; i < children; i++)
+                iter_free(all[i]);
+            free(memory);
+            f.it = NULL;
+            merging_teardown(&f);
+        }
+    }
+}
+
+TEST(merging_iter, a_readers_merge_of_alternating_sources_hands_out_plain_runs) {
+    iter_model parts[2] = {{0}, {0}};
+    for (unsigned i = 0; i < 400; i++) {
+        uint8_t key[2] = {(uint8_t)(i / 2 >> 8), (uint8_t)(i / 2)};
+        iter_model_add(&parts[i % 2], slice_of(key, 2), (uint64_t)(1 + i % 2) << 8 | OP_PUT,
+                       slice_of("", 0));
+    }
+    array_iter_plan plan = {.run_max = 1000, .fail_after = UINT64_MAX};
+    rng_init(&plan.random, 1);
+    iter *all[2];
+    for (size_t i = 0; i < 2; i++)
+        all[i] = array_iter_new(&plan, parts[i].entries, parts[i].count, parts[i].order);
+    void *memory = malloc(merging_iter_bytes(2));
+    assert_non_null(memory);
+    iter *it = merging_iter_place(memory, &(merging_iter_args){.visible = 9}, all, 2);
+    unsigned runs = 0, shown = 0, wrong = 0;
+    for (iter_seek_first(it); iter_valid(it); iter_next(it), shown++) {
+        runs += it->index == 0;
+        wrong += !it->plain || it->max_sequence > 9;
+    }
+    /* Some runs of the sources end between the two versions of a key. */
+    assert_int_equal(wrong, 0);
+    assert_true(shown >= 200 && shown < 200 + runs && runs < 60);
+    for (size_t i = 0; i < 2; i++) {
+        iter_free(all[i]);
+        iter_model_deinit(&parts[i]);
+    }
+    free(memory);
+}
+
 TEST_MAIN(RUN(merging_iter, all_moves_agree_with_model),
           RUN(merging_iter, all_moves_agree_with_model_under_a_custom_order),
           RUN(merging_iter, one_child_is_given_back_and_none_is_empty),
           RUN(merging_iter, hands_out_a_long_piece_without_copying),
           RUN(merging_iter, names_the_child_an_entry_came_from),
           RUN(merging_iter, a_failing_child_ends_the_merge_and_a_seek_revives_it),
-          RUN(merging_iter, short_memory_frees_all_children))
+          RUN(merging_iter, short_memory_frees_all_children),
+          RUN(merging_iter, a_readers_merge_leaves_out_nothing_but_what_the_reader_does_not_see),
+          RUN(merging_iter, a_readers_merge_of_alternating_sources_hands_out_plain_runs))
