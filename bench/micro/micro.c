@@ -65,6 +65,8 @@ static double micro_median(const double *values, uint32_t count) {
 }
 
 static void micro_print(void) {
+    if (micro_row_count == 0)
+        return;
     printf("%-34s %-12s %12s %8s %8s\n", "what", "who", "per second", "ns each", "ratio");
     for (uint32_t i = 0; i < micro_row_count; i++) {
         const micro_row *row = &micro_rows[i], *baseline = &micro_rows[row->baseline];
@@ -103,7 +105,8 @@ static void micro_usage(void) {
            "  --num       keys in a sorted structure (1000000)\n"
            "  --rounds    how often; figures are medians (3)\n"
            "  --threads   of the inserts by many (8)\n"
-           "  --only      of binary, decimal, user, bytes, table, compact, log, prefix (all)\n"
+           "  --only      of binary, decimal, user, bytes, table, compact, log, prefix (all);\n"
+           "              codec: a table of ratios\n"
            "  --order     random or sequential (both)\n"
            "  --json      a file for the figures\n");
 }
@@ -149,6 +152,7 @@ int main(int argc, char **argv) {
         micro_prefix(&config);
     }
     micro_prefix_end();
+    micro_codec(&config);
     micro_print();
     if (json)
         micro_write_json(json);

@@ -45,6 +45,7 @@ void micro_sorted(const micro_config *config); /* one round of each */
 void micro_bytes(const micro_config *config);
 void micro_table(const micro_config *config);
 void micro_log(const micro_config *config);
+void micro_codec(const micro_config *config); /* a table of its own; only when asked for */
 void micro_prefix(const micro_config *config);
 void micro_prefix_end(void); /* removes what it keeps from round to round */
 void micro_compact(const micro_config *config);

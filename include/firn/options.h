@@ -187,6 +187,10 @@ typedef struct firn_options {
                                (memtable_age_ms bounds that), unless a snapshot holds it: older
                                tables are compacted downward though no level is full. For data that
                                has to be gone by a date. Default: as compactions come by */
+    uint32_t zstd_dictionary_bytes; /* with Zstd: each table trains a dictionary of so many bytes,
+                                       1 KiB..64 KiB, on its first blocks (64 times as much, which
+                                       wait in memory), and keeps it if it saves a twentieth.
+                                       Default: none */
 } firn_options;
 
 /* Which beginning of a key is its prefix. The first `bytes` bytes (1..255); shorter keys have none.

@@ -15,6 +15,8 @@ FIRN_INTERNAL const char *codec_name(uint8_t id) {
         return "zstd";
     case CODEC_SNAPPY:
         return "snappy";
+    case CODEC_ZSTD_DICTIONARY:
+        return "zstd-dictionary";
     default:
         return "unknown";
     }

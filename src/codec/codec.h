@@ -10,7 +10,14 @@
 #include "base/slice.h"
 #include "base/status.h"
 
-typedef enum codec_id { CODEC_NONE = 0, CODEC_LZ4 = 1, CODEC_ZSTD = 2, CODEC_SNAPPY = 3 } codec_id;
+typedef enum codec_id {
+    CODEC_NONE = 0,
+    CODEC_LZ4 = 1,
+    CODEC_ZSTD = 2,
+    CODEC_SNAPPY = 3,
+    CODEC_ZSTD_DICTIONARY = 4, /* Zstd with a dictionary: codec/codec_dictionary.h, not here */
+    CODEC_LAST = CODEC_ZSTD_DICTIONARY
+} codec_id;
 
 /* "none", "lz4", ...; "unknown" for any other number. */
 FIRN_INTERNAL const char *codec_name(uint8_t id);

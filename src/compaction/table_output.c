@@ -62,7 +62,8 @@ FIRN_INTERNAL status table_output_open(table_output *o) {
                                    tree_options_filter_bits(options, o->args.level),
                                .prefix = options->prefix,
                                .codec = tree_options_codec(options, o->args.level),
-                               .codec_level = options->codec_level};
+                               .codec_level = options->codec_level,
+                               .dictionary_bytes = options->dictionary_bytes};
     entropy_read(args.identity, sizeof args.identity);
     TRY(table_builder_new(&args, &o->builder));
 out:

@@ -31,6 +31,7 @@ typedef struct tree_options {
     codec_id codec;                    /* of tables below L0 */
     uint8_t level_codecs[LEVEL_COUNT]; /* 0: as `codec` says; else a codec_id and 1 */
     int codec_level;                   /* of Zstd; 0: its default */
+    uint32_t dictionary_bytes;         /* of Zstd, for each table; 0: none */
     prefix_rule prefix;                /* of the tables' filter of prefixes; 0: none */
     bool has_filter;                   /* a compaction filter wants to see what is merged */
 } tree_options;

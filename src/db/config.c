@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "codec/codec_dictionary.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 
@@ -255,6 +256,14 @@ static status config_codecs(const firn_options *o, tree_options *t) {
     config_range level = {"zstd_level", o->zstd_level, 3, 1, CODEC_LEVEL_MAX};
     TRY(config_number32(&level, &zstd_level));
     t->codec_level = (int)zstd_level;
+    const uint32_t none = UINT32_MAX, given = o->zstd_dictionary_bytes;
+    if (given == 0 || given == none)
+        goto out;
+    config_range dictionary = {"zstd_dictionary_bytes", given, 0, 1 << 10, 64 << 10};
+    TRY(config_number32(&dictionary, &t->dictionary_bytes));
+    if (!codec_dictionary_is_available())
+        st = error_status(FIRN_NOT_SUPPORTED,
+                          "option zstd_dictionary_bytes: zstd is not part of this build");
 out:
     return st;
 }

@@ -109,6 +109,8 @@ static const option_row option_rows[] = {
     OPTION_ROW(OPTION_LEVELS, compression_by_level, "words, L0 first", "as compression says",
                "A codec for each level, separated by commas; the last one goes on downward."),
     OPTION_ROW(OPTION_U32, zstd_level, "1..19", "3", "With zstd: smaller and slower upwards."),
+    OPTION_ROW(OPTION_U32, zstd_dictionary_bytes, "1K..64K|none", "none",
+               "With zstd: each table trains a dictionary on its first blocks, where it pays."),
     OPTION_ROW(OPTION_TABLE_IO, table_io, "auto|mapped|pread", "auto",
                "How tables are read; auto maps them while they fit comfortably in memory."),
     OPTION_ROW(OPTION_CHOICE, verify_reads, "yes|no", "no",

@@ -75,7 +75,13 @@ FIRN_INTERNAL status block_decompress(const block_source *source, block_handle h
                                       const block_trailer *trailer, const uint8_t *contents,
                                       uint8_t *out) {
     slice packed = slice_of(contents, handle.bytes);
-    status st = codec_decompress(trailer->codec, packed, out, trailer->raw_bytes);
+    status st;
+    if (trailer->codec != CODEC_ZSTD_DICTIONARY)
+        st = codec_decompress(trailer->codec, packed, out, trailer->raw_bytes);
+    else if (source->dictionary)
+        st = codec_dictionary_decompress(source->dictionary, packed, out, trailer->raw_bytes);
+    else
+        st = status_of(FIRN_CORRUPTION, "the table has no dictionary");
     if (LIKELY(status_is_ok(st)))
         return st;
     if (status_is(st, FIRN_CORRUPTION))

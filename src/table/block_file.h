@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "cache/cache.h"
+#include "codec/codec_dictionary.h"
 #include "platform/vfs.h"
 #include "table/block.h"
 #include "util/coding.h"
@@ -31,7 +32,8 @@ FIRN_INTERNAL NODISCARD bool block_handle_decode(slice in, block_handle *out);
 typedef struct block_source {
     vfs_file *file;
     uint8_t identity[16];
-    uint64_t end; /* no block reaches beyond: where the footer begins */
+    uint64_t end;                       /* no block reaches beyond: where the footer begins */
+    const codec_dictionary *dictionary; /* of the table; NULL: it has none */
 } block_source;
 
 static inline block_place block_source_place(const block_source *source, uint64_t offset) {

@@ -39,7 +39,9 @@ FIRN_INTERNAL status table_read_meta(const block_source *source, block_handle ha
         if (!slice_is_set(name))
             break;
         block_handle *to = NULL;
-        if (slice_equal(name, slice_from_string(TABLE_META_FILTER)))
+        if (slice_equal(name, slice_from_string(TABLE_META_DICTIONARY)))
+            to = &out->dictionary;
+        else if (slice_equal(name, slice_from_string(TABLE_META_FILTER)))
             to = &out->filter;
         else if (slice_equal(name, slice_from_string(TABLE_META_PREFIX_FILTER)))
             to = &out->prefix_filter;
@@ -108,6 +110,27 @@ out:
     return st;
 }
 
+FIRN_INTERNAL status table_open_dictionary(table *t) {
+    status st = STATUS_OK;
+    table_block *b = NULL;
+    if (t->meta.dictionary.bytes == 0)
+        return STATUS_OK;
+    TRY(block_load_raw(&t->source, t->meta.dictionary, &b));
+    st = codec_dictionary_new(block_raw(b), &t->dictionary);
+    t->source.dictionary = t->dictionary;
+    if (status_is(st, FIRN_CORRUPTION))
+        st = error_corruption_at(t->file->path, t->meta.dictionary.offset, "malformed dictionary");
+    else if (status_is(st, FIRN_NOT_SUPPORTED))
+        st =
+            error_status(FIRN_NOT_SUPPORTED,
+                         "%s: the table's blocks are compressed with a dictionary, for Zstd, which "
+                         "is not part of this build",
+                         t->file->path);
+out:
+    block_free(b);
+    return st;
+}
+
 /* Copies a filter to where its lines are lines of the processor's cache as well. */
 static status table_open_filter(table *t, block_handle handle, uint8_t **memory,
                                 filter_view *view) {
@@ -153,8 +176,8 @@ out:
 /* Data ends where the first of the other parts begins. */
 static uint64_t table_end_of_data(const table *t) {
     uint64_t end = t->footer.index.offset;
-    const block_handle parts[] = {t->meta.filter, t->meta.prefix_filter, t->meta.range_tombstones,
-                                  t->meta.properties};
+    const block_handle parts[] = {t->meta.dictionary, t->meta.filter, t->meta.prefix_filter,
+                                  t->meta.range_tombstones, t->meta.properties};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (parts[i].bytes && parts[i].offset < end)
             end = parts[i].offset;
@@ -203,6 +226,7 @@ static void table_free(table *t) {
     table_index_deinit(&t->top);
     memory_free(t->filter_memory);
     memory_free(t->prefix_filter_memory);
+    codec_dictionary_free(t->dictionary);
     table_unmap_file(t);
     memory_free(t->ranges);
     block_free(t->range_block);
@@ -222,6 +246,7 @@ FIRN_INTERNAL status table_open(const table_open_args *args, table **out) {
     TRY(table_open_file(t, args));
     TRY(table_read_meta(&t->source, t->footer.meta_index, &t->meta));
     TRY(table_open_properties(t));
+    TRY(table_open_dictionary(t));
     TRY(table_open_index(t, args));
     TRY(table_open_filter(t, t->meta.filter, &t->filter_memory, &t->filter));
     if (t->properties.prefix)
@@ -268,7 +293,8 @@ FIRN_INTERNAL bool table_may_have_prefix(const table *t, slice prefix) {
 
 FIRN_INTERNAL uint64_t table_memory_bytes(const table *t) {
     return sizeof *t + table_index_memory_bytes(&t->index) + table_index_memory_bytes(&t->top) +
-           t->filter_memory_bytes + (t->ranges ? t->ranges->bytes + t->range_block->raw_bytes : 0);
+           t->filter_memory_bytes + codec_dictionary_memory_bytes(t->dictionary) +
+           (t->ranges ? t->ranges->bytes + t->range_block->raw_bytes : 0);
 }
 
 /* Whether the key sought may begin the block after `position` although the separator of `position`

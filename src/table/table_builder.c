@@ -6,6 +6,7 @@
 #include "platform/memory.h"
 #include "table/block_builder.h"
 #include "table/footer.h"
+#include "table/held_blocks.h"
 #include "table/properties.h"
 #include "table/table_internal.h"
 #include "table/table_writer.h"
@@ -15,6 +16,9 @@
 
 /* A block is cut when its keys, written out in full, reach this: far below what readers accept. */
 enum { TABLE_BUILDER_KEYS_BYTES = 4 << 20 };
+
+/* So many bytes of blocks for each byte of a dictionary. */
+enum { TABLE_BUILDER_SAMPLE_FACTOR = 64 };
 
 /* Per prefix, where whole keys have no filter to say how many. */
 enum { TABLE_BUILDER_PREFIX_BITS = 10 };
@@ -45,6 +49,11 @@ struct table_builder {
     buf range_smallest, range_largest;
 
     block_handle pending; /* a block whose separator waits for the next key; bytes 0: none */
+    bool is_holding;      /* data blocks go to `held` until there is a dictionary, or none */
+    held_blocks held;
+    buf dictionary; /* empty: none */
+    codec_dictionary *packer;
+    codec_id data_codec;
     buf separator;
     table_hashes keys, prefixes; /* for the filters */
     uint32_t prefix_bytes;       /* of the last key's prefix; 0: it has none */
@@ -72,6 +81,8 @@ FIRN_INTERNAL status table_builder_new(const table_builder_args *args, table_bui
     b->format = args->prefix ? TABLE_FORMAT : TABLE_FORMAT_FIRST;
     status st = table_writer_init(&b->output, args->file, args->identity);
     b->output.codec_level = args->codec_level;
+    b->data_codec = args->codec;
+    b->is_holding = args->dictionary_bytes > 0 && args->codec == CODEC_ZSTD;
     if (!status_is_ok(st)) {
         table_builder_free(b);
         return st;
@@ -88,12 +99,20 @@ FIRN_INTERNAL void table_builder_free(table_builder *b) {
     block_builder_deinit(&b->index);
     block_builder_deinit(&b->range_tombstones);
     buf *bufs[] = {&b->smallest,       &b->largest,       &b->last_range_tombstone,
-                   &b->range_smallest, &b->range_largest, &b->separator};
+                   &b->range_smallest, &b->range_largest, &b->separator,
+                   &b->dictionary};
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
         buf_deinit(bufs[i]);
+    held_blocks_deinit(&b->held);
+    codec_dictionary_free(b->packer);
     memory_free(b->keys.list);
     memory_free(b->prefixes.list);
     memory_free(b);
+}
+
+static void table_builder_needs_format(table_builder *b, uint32_t format) {
+    if (b->format < format)
+        b->format = format;
 }
 
 /* Writes the block under construction; its index entry waits for the key after it. */
@@ -103,25 +122,74 @@ static status table_builder_cut_block(table_builder *b) {
     if (b->data.entries == 0)
         return STATUS_OK;
     TRY(block_builder_finish(&b->data, &contents));
-    TRY(table_writer_block(&b->output, contents, b->args.codec, &b->pending));
+    if (UNLIKELY(b->is_holding)) {
+        TRY(held_blocks_add(&b->held, contents));
+        b->pending = (block_handle){0, contents.size};
+    } else {
+        TRY(table_writer_block(&b->output, contents, b->data_codec, &b->pending));
+    }
     block_builder_clear(&b->data);
     b->properties.data_blocks++;
 out:
     return st;
 }
 
+static void table_builder_index_add(table_builder *b, slice separator, block_handle block) {
+    uint8_t handle[BLOCK_HANDLE_BYTES_MAX];
+    uint8_t *end = block_handle_encode(block, handle);
+    block_builder_add(&b->index, separator, 0, slice_of(handle, (size_t)(end - handle)));
+}
+
+/* Trains the dictionary and writes the blocks that waited for it. */
+static status table_builder_let_go(table_builder *b) {
+    status st = STATUS_OK;
+    const held_blocks *h = &b->held;
+    size_t contents_skip = 0, separator_skip = 0;
+    TRY(held_blocks_train(h, b->args.dictionary_bytes, b->args.codec_level, &b->dictionary));
+    if (b->dictionary.size) {
+        TRY(codec_dictionary_new_packer(buf_slice(&b->dictionary), b->args.codec_level,
+                                        &b->packer));
+        b->output.dictionary = b->packer;
+        b->data_codec = CODEC_ZSTD_DICTIONARY;
+        table_builder_needs_format(b, TABLE_FORMAT);
+    }
+    for (uint32_t i = 0; i < h->count; i++) {
+        block_handle handle;
+        slice contents = slice_of(h->contents.data + contents_skip, h->list[i].bytes);
+        slice separator = slice_of(h->separators.data + separator_skip, h->list[i].separator_bytes);
+        TRY(table_writer_block(&b->output, contents, b->data_codec, &handle));
+        table_builder_index_add(b, separator, handle);
+        contents_skip += contents.size;
+        separator_skip += separator.size;
+    }
+    b->is_holding = false;
+    held_blocks_deinit(&b->held);
+out:
+    return status_is(st, FIRN_NO_MEMORY) ? table_builder_no_memory(b) : st;
+}
+
+/* A held block has its separator; enough of them are let go. */
+static status table_builder_hold_pending(table_builder *b) {
+    status st = held_blocks_set_separator(&b->held, buf_slice(&b->separator));
+    size_t enough = (size_t)b->args.dictionary_bytes * TABLE_BUILDER_SAMPLE_FACTOR;
+    b->pending = (block_handle){0};
+    if (status_is_ok(st) && held_blocks_bytes(&b->held) >= enough)
+        st = table_builder_let_go(b);
+    return st;
+}
+
 /* Gives the pending block its index entry: a key >= its last and, if one follows, < `next`. */
 static status table_builder_index_pending(table_builder *b, const internal_key *next) {
     internal_key last = {buf_slice(&b->largest)};
-    uint8_t handle[BLOCK_HANDLE_BYTES_MAX];
-    uint8_t *end = block_handle_encode(b->pending, handle);
     buf_clear(&b->separator);
     if (next)
         internal_key_append_separator(b->args.order, last, *next, &b->separator);
     else
         buf_append_slice(&b->separator, last.s);
-    block_builder_add(&b->index, buf_slice(&b->separator), 0,
-                      slice_of(handle, (size_t)(end - handle)));
+    if (UNLIKELY(b->is_holding))
+        return b->separator.out_of_memory ? buf_status(&b->separator)
+                                          : table_builder_hold_pending(b);
+    table_builder_index_add(b, buf_slice(&b->separator), b->pending);
     b->pending = (block_handle){0};
     return buf_status(&b->separator);
 }
@@ -193,11 +261,6 @@ static inline status table_builder_keep_last(table_builder *b, internal_key key,
     memcpy(to, key.s.data + shared, rest);
     b->largest.size += rest;
     return STATUS_OK;
-}
-
-static void table_builder_needs_format(table_builder *b, uint32_t format) {
-    if (b->format < format)
-        b->format = format;
 }
 
 static inline void table_builder_count_sequence(table_builder *b, uint64_t sequence) {
@@ -333,7 +396,8 @@ FIRN_INTERNAL status table_builder_add_range_tombstone(table_builder *b, interna
 }
 
 FIRN_INTERNAL uint64_t table_builder_file_bytes(const table_builder *b) {
-    return table_writer_bytes(&b->output) + (b->data.entries ? block_builder_bytes(&b->data) : 0);
+    return table_writer_bytes(&b->output) + held_blocks_bytes(&b->held) +
+           (b->data.entries ? block_builder_bytes(&b->data) : 0);
 }
 
 FIRN_INTERNAL uint64_t table_builder_entries(const table_builder *b) {
@@ -379,6 +443,7 @@ static status table_builder_write_meta_index(table_builder *b, const table_meta_
         const char *name;
         block_handle handle;
     } parts[] = {
+        {TABLE_META_DICTIONARY, meta->dictionary},
         {TABLE_META_FILTER, meta->filter},
         {TABLE_META_PREFIX_FILTER, meta->prefix_filter},
         {TABLE_META_PROPERTIES, meta->properties},
@@ -485,6 +550,11 @@ FIRN_INTERNAL status table_builder_finish(table_builder *b, table_summary *out) 
     TRY(table_builder_cut_block(b));
     if (b->pending.bytes)
         TRY(table_builder_index_pending(b, NULL));
+    if (b->is_holding)
+        TRY(table_builder_let_go(b));
+    if (b->dictionary.size)
+        TRY(table_writer_block(&b->output, buf_slice(&b->dictionary), CODEC_NONE,
+                               &meta.dictionary));
     if (b->properties.min_sequence == UINT64_MAX)
         b->properties.min_sequence = 0;
     b->properties.min_expiry = b->expiry.least_ms;

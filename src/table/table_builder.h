@@ -32,7 +32,9 @@ typedef struct table_builder_args {
     uint32_t index_partition_bytes; /* raw, of a partition of the index; 0: 8 KiB. An index of less
                                        than eight times that is one block */
     codec_id codec;
-    int codec_level; /* 0: the codec's default */
+    int codec_level;           /* 0: the codec's default */
+    uint32_t dictionary_bytes; /* with CODEC_ZSTD: of a dictionary trained on the first blocks,
+                                  which wait for it in memory, where it pays; 0: none */
 } table_builder_args;
 
 FIRN_INTERNAL NODISCARD status table_builder_new(const table_builder_args *args,

@@ -95,6 +95,8 @@ static status table_describe_footer(table_describer *d) {
     TRY(table_describe_place(d, t->top.firsts ? "top of the index" : "index", t->footer.index));
     TRY(table_describe_place(d, "properties", t->meta.properties));
     TRY(table_describe_place(d, "range tombstones", t->meta.range_tombstones));
+    if (t->meta.dictionary.bytes)
+        TRY(table_describe_place(d, "dictionary", t->meta.dictionary));
     TRY(table_describe_filter(d, "filter", t->meta.filter, &t->filter));
     if (t->meta.prefix_filter.bytes)
         TRY(table_describe_filter(d, "filter of prefixes", t->meta.prefix_filter,

@@ -13,7 +13,7 @@
 
 /* The meta-index: where the blocks that are not data lie; bytes == 0: absent. */
 typedef struct table_meta_index {
-    block_handle filter, prefix_filter, properties, range_tombstones;
+    block_handle dictionary, filter, prefix_filter, properties, range_tombstones;
 } table_meta_index;
 
 struct table {
@@ -43,8 +43,9 @@ struct table {
     filter_view prefix_filter; /* of their prefixes, by properties.prefix */
     uint8_t *filter_memory, *prefix_filter_memory; /* NULL: no such filter */
     size_t filter_memory_bytes;                    /* both */
-    range_fragments *ranges;                       /* NULL: no range tombstones */
-    table_block *range_block;                      /* that their keys lie in */
+    codec_dictionary *dictionary; /* that data blocks were compressed with; NULL: none */
+    range_fragments *ranges;      /* NULL: no range tombstones */
+    table_block *range_block;     /* that their keys lie in */
 
     vfs_mapping mapping; /* of the whole file; no file: blocks are read */
     bool verifies_reads;
@@ -55,6 +56,7 @@ struct table {
 };
 
 /* Names in the meta-index. */
+#define TABLE_META_DICTIONARY       "dictionary"
 #define TABLE_META_FILTER           "filter.bloom"
 #define TABLE_META_PREFIX_FILTER    "filter.prefix"
 #define TABLE_META_PROPERTIES       "properties"
@@ -62,6 +64,8 @@ struct table {
 
 /* The footer and the meta-index as they are in the file now. */
 FIRN_INTERNAL NODISCARD status table_read_footer(const block_source *source, table_footer *out);
+/* Loads the dictionary the meta-index names, if any, into the table and its source. */
+FIRN_INTERNAL NODISCARD status table_open_dictionary(table *t);
 FIRN_INTERNAL NODISCARD status table_read_meta(const block_source *source, block_handle handle,
                                                table_meta_index *out);
 

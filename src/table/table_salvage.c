@@ -237,7 +237,7 @@ static bool salvage_find_at(const salvager *s, salvage_search *search, uint64_t 
     if (end - start > SALVAGE_BLOCK_BYTES_MAX)
         end = start + SALVAGE_BLOCK_BYTES_MAX;
     for (uint64_t at = start; at + BLOCK_TRAILER_BYTES <= end && search->effort > 0; at++) {
-        if (file[at] <= CODEC_SNAPPY && at > start && salvage_trailer_fits(file + at, at - start) &&
+        if (file[at] <= CODEC_LAST && at > start && salvage_trailer_fits(file + at, at - start) &&
             crc32c_extend(crc, file + at, 5) == decode_fixed32(file + at + 5)) {
             *out = (block_handle){start, at - start};
             return true;
@@ -326,7 +326,7 @@ static status salvage_found(salvager *s, salvage_search *search, block_handle ha
     filter_view filter;
     block_place at = table_place(&s->t, handle.offset);
     TRY(block_load_raw(&s->t.source, handle, &b));
-    if (filter_view_init(&filter, block_raw(b)))
+    if (filter_view_init(&filter, block_raw(b)) || codec_dictionary_begins(block_raw(b)))
         goto out;
     if (!block_view_init(&b->view, block_raw(b))) {
         st = error_corruption_at(at.path, at.offset, "malformed block");
@@ -494,6 +494,8 @@ static status salvage_read_around(salvager *s, bool *usable) {
     if (status_is_ok(st)) {
         st = salvage_load_ranges(s);
         if (status_is_ok(st) || salvage_is_damage(st))
+            st = table_open_dictionary(&s->t);
+        if (status_is_ok(st) || salvage_is_damage(st))
             st = salvage_read_properties(s);
     }
     if (!status_is_ok(st) && !salvage_is_damage(st))
@@ -524,6 +526,7 @@ FIRN_INTERNAL status table_salvage_run(const table_salvage_args *args, table_sal
 out:
     table_index_deinit(&s.t.index);
     table_index_deinit(&s.t.top);
+    codec_dictionary_free(s.t.dictionary);
     (void)vfs_close(s.t.file); /* only read */
     range_list_deinit(&s.ranges);
     block_free(s.range_block);

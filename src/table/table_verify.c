@@ -152,8 +152,9 @@ static status table_verifier_meta(table_verifier *v) {
     TRY(table_read_footer(source, &footer));
     TRY(table_read_meta(source, footer.meta_index, &meta));
     TRY(table_verifier_advance(v, TABLE_FOOTER_BYTES));
-    const block_handle handles[] = {footer.meta_index, footer.index,       meta.properties,
-                                    meta.filter,       meta.prefix_filter, meta.range_tombstones};
+    const block_handle handles[] = {footer.meta_index,    footer.index, meta.properties,
+                                    meta.dictionary,      meta.filter,  meta.prefix_filter,
+                                    meta.range_tombstones};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         if (handles[i].bytes == 0)
             continue;

@@ -60,7 +60,9 @@ static status table_writer_pack(table_writer *o, slice contents, codec_id codec,
         o->packed = packed;
         o->packed_capacity = bound;
     }
-    status st = codec_compress_at(codec, o->codec_level, contents, o->packed, &bytes);
+    status st = codec == CODEC_ZSTD_DICTIONARY
+                    ? codec_dictionary_compress(o->dictionary, contents, o->packed, &bytes)
+                    : codec_compress_at(codec, o->codec_level, contents, o->packed, &bytes);
     if (!status_is_ok(st))
         return error_status(st.code, "cannot write '%s': compression with %s fails", o->file->path,
                             codec_name((uint8_t)codec));

@@ -8,6 +8,7 @@
 #define FIRN_TABLE_TABLE_WRITER_H
 
 #include "codec/codec.h"
+#include "codec/codec_dictionary.h"
 #include "table/block_file.h"
 
 #define TABLE_WRITER_BYTES (1u << 20)
@@ -17,9 +18,10 @@ typedef struct table_writer {
     uint8_t identity[16];
     uint8_t *buffer;
     size_t used;
-    uint64_t written; /* file bytes in front of the buffer */
-    int codec_level;  /* 0: the codec's default */
-    uint8_t *packed;  /* room to compress into */
+    uint64_t written;                   /* file bytes in front of the buffer */
+    int codec_level;                    /* 0: the codec's default */
+    const codec_dictionary *dictionary; /* for CODEC_ZSTD_DICTIONARY */
+    uint8_t *packed;                    /* room to compress into */
     size_t packed_capacity;
 } table_writer;
 

@@ -9,7 +9,8 @@ TEST(codec, names_are_those_of_the_format) {
     assert_string_equal(codec_name(1), "lz4");
     assert_string_equal(codec_name(2), "zstd");
     assert_string_equal(codec_name(3), "snappy");
-    assert_string_equal(codec_name(4), "unknown");
+    assert_string_equal(codec_name(4), "zstd-dictionary");
+    assert_string_equal(codec_name(5), "unknown");
     assert_string_equal(codec_name(255), "unknown");
 }
 

@@ -1,5 +1,6 @@
 #include "table/table_salvage.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "table/footer.h"
@@ -155,6 +156,35 @@ TEST(table_salvage, a_partitioned_index_leads_to_all_data_and_so_does_a_damaged_
     }
 }
 
+/* Data blocks that need the table's dictionary come out as long as the meta-index names it. */
+TEST(table_salvage, a_dictionary_is_used_with_an_index_and_without) {
+    for (int i = 0; i < 2 && codec_dictionary_is_available(); i++) {
+        salvage_test t;
+        table_salvage out;
+        memset(&t, 0, sizeof t);
+        fixture_init(&t.f);
+        table_builder_args args = fixture_args();
+        args.codec = CODEC_ZSTD;
+        args.dictionary_bytes = 1024;
+        for (unsigned k = 0; k < 3000; k++) {
+            char key[32], value[64];
+            snprintf(key, sizeof key, "hut/%05u", k);
+            snprintf(value, sizeof value, "{\"beds\": %u, \"stove\": \"wood\"}", k * 7919 % 1000);
+            fixture_add(&t.f, slice_from_string(key), 1, OP_PUT, slice_from_string(value));
+        }
+        fixture_build(&t.f, &args);
+        table *whole = fixture_open(&t.f, NULL);
+        assert_true(whole->meta.dictionary.bytes > 0);
+        table_unref(whole);
+        if (i)
+            salvage_test_flip(&t, salvage_test_footer(&t).index.offset + 3);
+        ASSERT_OK(salvage_test_run(&t, NULL, &out));
+        assert_int_equal(t.skipped, 0);
+        assert_int_equal(t.holes, 0);
+        fixture_deinit(&t.f);
+    }
+}
+
 TEST(table_salvage, without_a_footer_the_identity_finds_the_blocks) {
     salvage_test t;
     table_salvage out;
@@ -259,6 +289,7 @@ TEST_MAIN(RUN(table_salvage, a_whole_table_comes_whole),
           RUN(table_salvage, a_damaged_block_costs_its_keys_only),
           RUN(table_salvage, without_an_index_every_block_is_found),
           RUN(table_salvage, a_partitioned_index_leads_to_all_data_and_so_does_a_damaged_one),
+          RUN(table_salvage, a_dictionary_is_used_with_an_index_and_without),
           RUN(table_salvage, without_a_footer_the_identity_finds_the_blocks),
           RUN(table_salvage, range_deletes_come_where_their_block_is_whole),
           RUN(table_salvage, a_damaged_format_number_is_no_newer_format),
