@@ -58,6 +58,11 @@ typedef struct firn_file_methods {
     /* NULL, or a hint that a mapping will be read here and there: what is read ahead of a page is
        wasted. */
     void (*map_is_random)(firn_file *file, void *address, size_t bytes);
+    /* NULL, or a hint that the range, written just now, will be synced: it may be on its way to the
+       device already when sync() comes. Called as a file grows, front to back. Waiting here for
+       what was announced well before keeps one writer from filling the device's queue. It promises
+       nothing. */
+    void (*will_sync)(firn_file *file, uint64_t offset, uint64_t bytes);
 } firn_file_methods;
 
 struct firn_file {

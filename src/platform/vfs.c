@@ -179,6 +179,13 @@ FIRN_INTERNAL void vfs_will_read(vfs_file *file, uint64_t offset, uint64_t bytes
         file->handle->methods->will_read(file->handle, offset, bytes);
 }
 
+FIRN_INTERNAL void vfs_will_sync(vfs_file *file, uint64_t offset, uint64_t bytes) {
+    const firn_file_methods *methods = file->handle->methods;
+    bool has_it = methods->size >= offsetof(firn_file_methods, will_sync) + sizeof(void *);
+    if (has_it && methods->will_sync)
+        methods->will_sync(file->handle, offset, bytes);
+}
+
 FIRN_INTERNAL status vfs_close(vfs_file *file) {
     if (!file)
         return STATUS_OK;

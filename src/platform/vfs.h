@@ -62,6 +62,7 @@ FIRN_INTERNAL NODISCARD status vfs_map_check_bytes(slice bytes);
 /* Reports stores into a writable mapping to the file system; free where nobody listens. */
 FIRN_INTERNAL void vfs_stored(vfs_file *file, uint64_t offset, size_t bytes);
 FIRN_INTERNAL void vfs_will_read(vfs_file *file, uint64_t offset, uint64_t bytes);
+FIRN_INTERNAL void vfs_will_sync(vfs_file *file, uint64_t offset, uint64_t bytes);
 /* Closes and frees; NULL is fine. The status matters only after writes that were not synced. */
 FIRN_INTERNAL status vfs_close(vfs_file *file);
 

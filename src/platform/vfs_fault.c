@@ -174,6 +174,12 @@ static void fault_file_will_read(firn_file *file, uint64_t offset, uint64_t byte
         f->under->methods->will_read(f->under, offset, bytes);
 }
 
+static void fault_file_will_sync(firn_file *file, uint64_t offset, uint64_t bytes) {
+    fault_file *f = fault_file_of(file);
+    if (f->under->methods->will_sync)
+        f->under->methods->will_sync(f->under, offset, bytes);
+}
+
 static int fault_file_close(firn_file *file) {
     fault_file *f = fault_file_of(file);
     int error = f->under->methods->close(f->under);
@@ -195,6 +201,7 @@ static const firn_file_methods fault_file_methods = {
     .stored = fault_file_stored,
     .will_read = fault_file_will_read,
     .close = fault_file_close,
+    .will_sync = fault_file_will_sync,
 };
 
 static int fault_vfs_open(const firn_vfs *vfs, const char *path, int flags, firn_file **out) {

@@ -164,6 +164,27 @@ static void posix_will_read(firn_file *file, uint64_t offset, uint64_t bytes) {
         (void)posix_fadvise(posix_fd(file), (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
 }
 
+/* Linux begins to write the range and returns; then what was begun POSIX_SYNC_BEHIND bytes before
+ * is waited for. So the sync at the end finds little left to do, and at no time does more than that
+ * much of a file stand in the device's queue before what somebody in the foreground wants of it. */
+#if defined(__linux__)
+enum { POSIX_SYNC_BEHIND = 8 << 20 };
+
+static void posix_will_sync(firn_file *file, uint64_t offset, uint64_t bytes) {
+    int fd = posix_fd(file);
+    if (!posix_range_fits(offset, bytes))
+        return;
+    (void)sync_file_range(fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+    if (offset >= POSIX_SYNC_BEHIND)
+        (void)sync_file_range(fd, (off_t)(offset - POSIX_SYNC_BEHIND), (off_t)bytes,
+                              SYNC_FILE_RANGE_WAIT_BEFORE);
+}
+#else
+static void posix_will_sync(MAYBE_UNUSED firn_file *file, MAYBE_UNUSED uint64_t offset,
+                            MAYBE_UNUSED uint64_t bytes) {
+}
+#endif
+
 static int posix_close(firn_file *file) {
     int fd = posix_fd(file);
     memory_free(file);
@@ -185,6 +206,7 @@ static const firn_file_methods posix_file_methods = {
     .will_read = posix_will_read,
     .close = posix_close,
     .map_is_random = posix_map_is_random,
+    .will_sync = posix_will_sync,
 };
 
 FIRN_INTERNAL int posix_open(const char *path, int flags) {

@@ -27,6 +27,8 @@ FIRN_INTERNAL status table_writer_flush(table_writer *o) {
         return STATUS_OK;
     status st = vfs_write(o->file, o->written, o->buffer, o->used);
     if (status_is_ok(st)) {
+        if (o->used == TABLE_WRITER_BYTES) /* the last piece is synced at once */
+            vfs_will_sync(o->file, o->written, o->used);
         o->written += o->used;
         o->used = 0;
     }

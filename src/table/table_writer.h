@@ -1,7 +1,8 @@
 /* table/table_writer.h - the file a table is written to, front to back, through one buffer.
  *
  * Invariants: the file is written in pieces of TABLE_WRITER_BYTES at multiples of it, but for the
- *             last piece and around extents.
+ *             last piece and around extents, and each is announced to be synced (vfs_will_sync),
+ *             so that the sync at the end is short and the device's queue too.
  * Threads:    none.
  * Lifetime:   keeps `file`, does not close it. */
 #ifndef FIRN_TABLE_TABLE_WRITER_H

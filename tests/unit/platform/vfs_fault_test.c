@@ -235,6 +235,7 @@ TEST(vfs_fault, passes_everything_else_on) {
     file->methods->stored(file, 0, 1);
     assert_int_equal(vfs_mem_operation_count(disk), before + 1);
     file->methods->will_read(file, 0, 1);
+    file->methods->will_sync(file, 0, 1);
     assert_int_equal(file->methods->unmap(file, map, 4096), 0);
     close_file(file);
 }

@@ -130,6 +130,9 @@ TEST(vfs_posix, maps_unaligned_ranges_shared_with_the_file) {
         assert_int_equal(file->methods->unmap(file, map, 8000), 0);
     }
     file->methods->will_read(file, 0, 100);
+    file->methods->will_sync(file, 0, 100);
+    file->methods->will_sync(file, 16 << 20, 1 << 20); /* past the end: it is a hint */
+    file->methods->will_sync(file, UINT64_MAX, 1);
     assert_int_equal(file->methods->map(file, 0, 0, 0, &map), EINVAL);
     assert_null(map);
     close_file(file);

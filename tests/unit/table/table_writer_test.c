@@ -6,6 +6,43 @@
 #include "platform/vfs_fault.h"
 #include "table/table_writer.h"
 
+static uint64_t announced_bytes;
+
+/* Front to back, without a gap. */
+static void note_announced(firn_file *file, uint64_t offset, uint64_t bytes) {
+    uint64_t written;
+    assert_int_equal(offset, announced_bytes);
+    announced_bytes += bytes;
+    assert_int_equal(file->methods->get_size(file, &written), 0);
+    assert_true(written >= announced_bytes); /* after the write, not before it */
+}
+
+TEST(table_writer, announces_whole_buffers_to_be_synced) {
+    fixture f;
+    vfs_file *file = NULL;
+    table_writer w;
+    fixture_init(&f);
+    ASSERT_OK(vfs_open(vfs_mem_vfs(f.disk), FIXTURE_PATH, FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
+    const firn_file_methods *before = file->handle->methods;
+    firn_file_methods methods = *before;
+    methods.will_sync = note_announced;
+    file->handle->methods = &methods;
+    announced_bytes = 0;
+    ASSERT_OK(table_writer_init(&w, file, (const uint8_t[16]){0}));
+    uint8_t *data = calloc(1, 2 * TABLE_WRITER_BYTES + 1);
+    ASSERT_OK(table_writer_append(&w, slice_of(data, 2 * TABLE_WRITER_BYTES + 1)));
+    ASSERT_OK(table_writer_flush(&w));
+    assert_int_equal(announced_bytes, 2 * TABLE_WRITER_BYTES);
+    methods.size = offsetof(firn_file_methods, will_sync); /* of a program built before it */
+    ASSERT_OK(table_writer_append(&w, slice_of(data, TABLE_WRITER_BYTES)));
+    assert_int_equal(announced_bytes, 2 * TABLE_WRITER_BYTES);
+    file->handle->methods = before;
+    table_writer_deinit(&w);
+    ASSERT_OK(vfs_close(file));
+    free(data);
+    fixture_deinit(&f);
+}
+
 TEST(table_writer, writes_what_was_appended_in_whole_buffers) {
     fixture f;
     vfs_fault *fault = NULL;
@@ -44,4 +81,5 @@ TEST(table_writer, writes_what_was_appended_in_whole_buffers) {
     fixture_deinit(&f);
 }
 
-TEST_MAIN(RUN(table_writer, writes_what_was_appended_in_whole_buffers))
+TEST_MAIN(RUN(table_writer, announces_whole_buffers_to_be_synced),
+          RUN(table_writer, writes_what_was_appended_in_whole_buffers))
