@@ -69,7 +69,7 @@ static void expect_scan(firn_db *db, uint64_t count, uint64_t version) {
 
 static int note_codec(void *context, const char *line) {
     uint32_t *seen = context;
-    for (int id = CODEC_NONE; id <= CODEC_SNAPPY; id++) {
+    for (int id = CODEC_NONE; id <= CODEC_LAST; id++) {
         char words[32];
         snprintf(words, sizeof words, ", %s, raw ", codec_name((uint8_t)id));
         if (strstr(line, words))
@@ -90,6 +90,43 @@ static uint32_t codecs_on_disk(const char *dir) {
     }
     closedir(d);
     return seen;
+}
+
+/* The option reaches the tables, and tables with a dictionary, without one and uncompressed read as
+ * one database. */
+TEST(compression, a_dictionary_makes_tables_smaller_where_it_is_asked_for) {
+    enum { RECORDS = 4000 };
+    char *dir = test_dir_new();
+    uint64_t plain_bytes = 0;
+    firn_options options = options_with(FIRN_COMPRESSION_ZSTD);
+    if (!is_in_this_build(FIRN_COMPRESSION_ZSTD)) {
+        firn_db *db;
+        options.compression = FIRN_COMPRESSION_NONE;
+        options.zstd_dictionary_bytes = 1024;
+        assert_int_equal(firn_open(dir, &options, &db), FIRN_NOT_SUPPORTED);
+        EXPECT_DETAIL("zstd_dictionary_bytes");
+        test_dir_remove(dir);
+        return;
+    }
+    options.file_bytes = 1 << 20; /* enough blocks to learn from */
+    for (uint64_t version = 1; version < 3; version++) {
+        options.zstd_dictionary_bytes = version == 2 ? 1024 : 0;
+        firn_db *db = open_db(dir, &options);
+        put_records(db, 0, RECORDS, version);
+        ASSERT_FIRN_OK(firn_compact_range(db, FIRN_STR(""), (firn_slice){NULL, 0}));
+        put_records(db, 0, 100, version);
+        ASSERT_FIRN_OK(firn_flush(db));
+        expect_records(db, 0, RECORDS, version);
+        expect_scan(db, RECORDS, version);
+        if (version == 1)
+            plain_bytes = stats_of(db).table_bytes;
+        else
+            assert_true(stats_of(db).table_bytes * 10 < plain_bytes * 9);
+        close_db(db);
+        assert_int_equal((codecs_on_disk(dir) >> CODEC_ZSTD_DICTIONARY) & 1, version == 2);
+        ASSERT_FIRN_OK(firn_verify(dir, &options, NULL, NULL));
+    }
+    test_dir_remove(dir);
 }
 
 TEST(compression, each_codec_makes_tables_smaller_and_reads_back) {
@@ -241,7 +278,8 @@ TEST(compression, unknown_and_missing_codecs_are_named) {
     test_dir_remove(dir);
 }
 
-TEST_MAIN(RUN(compression, each_codec_makes_tables_smaller_and_reads_back),
+TEST_MAIN(RUN(compression, a_dictionary_makes_tables_smaller_where_it_is_asked_for),
+          RUN(compression, each_codec_makes_tables_smaller_and_reads_back),
           RUN(compression, tables_of_different_codecs_read_as_one),
           RUN(compression, each_reopen_may_choose_another_codec_over_the_same_keys),
           RUN(compression, tables_of_l0_are_written_as_they_are),
