@@ -148,9 +148,17 @@ static void add_n(void) {
 static void add_c(void) {
     add("c", 13);
 }
-static void add_e_f(void) {
+static void add_e(void) {
     add("e", 10);
+}
+static void add_e_f(void) {
+    add_e();
     add("f", 14);
+}
+
+/* Whoever sees this one splits in the middle what for "e" is the end of a series. */
+static void add_between(void) {
+    add("bb", 11);
 }
 
 static void scan(void) {
@@ -203,7 +211,9 @@ int main(int count, char **arguments) {
         {"split-twice", setup_full, {add_f, add_g, scan_both}, finish_4, 0, 2},
         {"split-beside", setup_full, {add_f, add_n, scan_back}, finish_4, 0, 2},
         {"split-three", setup_full, {add_f, add_c, add_n}, finish_5, 0, 2},
-        {"series", setup_ascending, {add_e_f, add_g, scan_both}, finish_5, 0, 2},
+        {"series", setup_ascending, {add_e, add_g, scan_both}, finish_4, 0, 2},
+        {"series-or-not", setup_ascending, {add_e, add_between, scan_both}, finish_4, 0, 2},
+        {"series-goes-on", setup_ascending, {add_e_f, scan_both}, finish_4, 0, 2},
         {"alone", setup_full, {add_alone, scan_back, seek_d}, finish_4, 0, 2},
     };
     return explore_main(count, arguments, scenarios, sizeof scenarios / sizeof *scenarios);
