@@ -86,7 +86,7 @@ typedef enum firn_strategy {
     FIRN_STRATEGY_FIFO = 3     /* nothing is rewritten: the oldest tables are dropped with all they
                                   hold, by fifo_bytes and fifo_ttl_ms. For data that arrives once
                                   and is of no use later; a read through a snapshot that is older
-                                  than a drop answers SNAPSHOT_TOO_OLD */
+                                  than a drop in its keyspace answers SNAPSHOT_TOO_OLD */
 } firn_strategy;
 
 /* How records get into the log. The bytes are the same, so is what is promised. */

@@ -8,6 +8,7 @@
 static status compaction_build_edit(const compaction_plan *plan, const compaction_merge *merge,
                                     version_edit *edit) {
     status st = STATUS_OK;
+    edit->drops_live = plan->drops_live;
     for (uint32_t level = 0; level < LEVEL_COUNT; level++) {
         for (uint32_t i = 0; i < plan->input_count[level]; i++) {
             table_meta *input = plan->inputs[level][i];

@@ -260,8 +260,6 @@ FIRN_INTERNAL status background_run_plan(firn_db *db, const job_env *env,
     background_job *job = background_job_start(db, &what);
     bool behind = plan->version->levels[0].count >= db->config.tree.l0_slowdown;
     uint64_t started_ns = job->started_ns;
-    if (plan->drops_live) /* release: pairs with the acquires in read.c. */
-        atomic_u64_add(&db->drops, 1, memory_order_release);
     st = compaction_job_run(env, plan, &job->progress, &result);
     background_job_end(db, job);
     for (uint32_t level = 0; level < LEVEL_COUNT; level++)

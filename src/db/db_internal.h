@@ -110,7 +110,6 @@ struct firn_db {
     atomic_u64 disk_bytes;   /* tables, as of the last job */
     atomic_u32 wants_room;   /* a write was refused because of the disk limit, and none has had room
                               * since; stored by the leader */
-    atomic_u64 drops;        /* of tables by FIFO; raised before one is installed */
     atomic_u64 iterators, pinned_values;
     /* Freed iterators whose memory the next one takes, by thread; NULL: none. */
     atomic_ptr idle_iterators[DB_IDLE_ITERATORS];
@@ -163,9 +162,10 @@ FIRN_INTERNAL void db_idle_iterators_free(firn_db *db);
 /* --- read.c --- */
 /* What a reader of `snapshot` (NULL: the present) looks at; NULL: no such keyspace. */
 FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace, const firn_snapshot *snapshot);
-/* SNAPSHOT_TOO_OLD when tables were dropped since it was taken; ask after the view is held. NULL,
+/* SNAPSHOT_TOO_OLD when the view lacks tables that were dropped since the snapshot was taken. NULL,
  * the present, is fine. */
-FIRN_INTERNAL NODISCARD status db_check_snapshot(const firn_db *db, const firn_snapshot *snapshot);
+FIRN_INTERNAL NODISCARD status db_check_snapshot(const firn_db *db, const read_view *view,
+                                                 const firn_snapshot *snapshot);
 /* The bytes of a large value: `origin` is its table, NULL for the log. */
 FIRN_INTERNAL NODISCARD status db_large_map(firn_db *db, table *origin, slice encoded, slice *value,
                                             void **pin, void (**unpin)(void *pin));

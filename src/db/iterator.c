@@ -60,7 +60,7 @@ static status cursor_pin_view(firn_iter *it) {
     if (!it->view)
         return error_status(FIRN_INVALID_ARGUMENT, "%s: no keyspace %u", it->db->directory,
                             it->keyspace);
-    st = db_check_snapshot(it->db, it->snapshot);
+    st = db_check_snapshot(it->db, it->view, it->snapshot);
     if (!status_is_ok(st))
         return st;
     /* acquire: pairs with the commit leader's release; after the view, as in db_get. */

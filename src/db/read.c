@@ -73,7 +73,7 @@ FIRN_INTERNAL status read_begin(read_search *s, firn_db *db, uint32_t keyspace_i
     /* acquire: pairs with the commit leader's release. */
     s->sequence =
         s->snapshot ? s->snapshot->sequence : atomic_u64_load(&db->visible, memory_order_acquire);
-    status st = db_check_snapshot(db, s->snapshot);
+    status st = db_check_snapshot(db, s->hold.view, s->snapshot);
     if (UNLIKELY(!status_is_ok(st))) {
         read_end(s);
         s->hold = (read_hold){0};
@@ -313,21 +313,21 @@ FIRN_INTERNAL status db_snapshot_new(firn_db *db, const char *label, const firn_
     }
     if (db->config.read_only)
         mutex_unlock(&db->refresh_guard);
-    if (status_is_ok(st)) /* acquire: pairs with the release in background_run_plan. */
-        s->drops = atomic_u64_load(&db->drops, memory_order_acquire);
+    /* After the sequence: what is dropped from here on, this snapshot would have seen. */
+    if (status_is_ok(st))
+        s->drops = version_set_drops(s->state ? s->state : db->versions);
     *out = s;
     return st;
 }
 
-FIRN_INTERNAL status db_check_snapshot(const firn_db *db, const firn_snapshot *snapshot) {
-    /* acquire: pairs with the release in background_run_plan, which comes before the view without
-     * the dropped tables. */
-    if (LIKELY(!snapshot || snapshot->drops == atomic_u64_load(&db->drops, memory_order_acquire)))
+FIRN_INTERNAL status db_check_snapshot(const firn_db *db, const read_view *view,
+                                       const firn_snapshot *snapshot) {
+    if (LIKELY(!snapshot || view->last_drop <= snapshot->drops))
         return STATUS_OK;
     return error_status(FIRN_SNAPSHOT_TOO_OLD,
-                        "%s: tables were dropped (strategy=fifo) since the snapshot was taken; "
-                        "take a new one",
-                        db->directory);
+                        "%s: tables of keyspace %u were dropped (strategy=fifo) since the "
+                        "snapshot was taken; take a new one",
+                        db->directory, view->keyspace);
 }
 
 FIRN_INTERNAL void db_snapshot_release(firn_db *db, const firn_snapshot *snapshot) {

@@ -63,6 +63,7 @@ FIRN_INTERNAL read_view *keyspace_publish(keyspace *k, read_view *prepared) {
     }
     prepared->version = k->version;
     version_ref(prepared->version);
+    prepared->last_drop = k->last_drop;
     /* seq_cst, as epochs want it: pairs with the load in version_set_enter. */
     return atomic_ptr_exchange(&k->view, prepared, memory_order_seq_cst);
 }

@@ -22,7 +22,8 @@ typedef struct keyspace {
     memtable_slot sealed[SEALED_MEMTABLES_MAX]; /* oldest first */
     uint32_t sealed_count;
     version *version;
-    atomic_ptr view; /* read_view: what readers get; one reference */
+    uint64_t last_drop; /* which of the drops of live data was the last here; 0: none was */
+    atomic_ptr view;    /* read_view: what readers get; one reference */
 } keyspace;
 
 /* A keyspace with an empty memtable from `pool` and no tables, its first view published. Gives

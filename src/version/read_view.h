@@ -22,6 +22,7 @@ typedef struct read_view {
     uint32_t sealed_count;
     memtable *sealed[SEALED_MEMTABLES_MAX];
     version *version;
+    uint64_t last_drop; /* the last drop of live data that it knows of; see version_set_drops() */
 } read_view;
 
 FIRN_INTERNAL void read_view_ref(read_view *view);

@@ -19,7 +19,7 @@ struct firn_snapshot {
     uint64_t created_ms;              /* the time at which its reader judges what has expired */
     char label[SNAPSHOT_LABEL_BYTES]; /* who holds it, for people; "" when not said */
     struct version_set *state; /* read-only databases: what it reads from, referenced; else NULL */
-    uint64_t drops;            /* how often FIFO had dropped tables when it was taken */
+    uint64_t drops;            /* version_set_drops() when it was taken */
     struct firn_snapshot *next, *previous;
 };
 

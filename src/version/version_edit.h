@@ -36,6 +36,7 @@ typedef struct version_edit {
     seqno last_sequence;
     uint64_t log_floor_segment, log_floor_position;
     uint64_t clean_end;
+    bool drops_live; /* not on disk: what readers might still see goes with the tables removed */
     edit_added *added;
     edit_removed *removed;
     edit_flushed *flushed;

@@ -204,6 +204,13 @@ FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace_id)
     return referenced;
 }
 
+FIRN_INTERNAL uint64_t version_set_drops(version_set *vs) {
+    mutex_lock(&vs->guard);
+    uint64_t drops = vs->drops;
+    mutex_unlock(&vs->guard);
+    return drops;
+}
+
 FIRN_INTERNAL uint64_t version_set_collect(version_set *vs, uint64_t now_ns) {
     uint64_t waiting = epoch_collect(vs->readers);
     if (waiting > 0)

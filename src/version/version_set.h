@@ -55,6 +55,9 @@ FIRN_INTERNAL void version_set_leave(version_set *vs, uint64_t slot);
 FIRN_INTERNAL uint64_t version_set_collect(version_set *vs, uint64_t now_ns);
 /* A reference on the current view of a keyspace, or NULL if there is none of that id. */
 FIRN_INTERNAL read_view *version_set_view(version_set *vs, uint32_t keyspace);
+/* How often live data was dropped from any keyspace, since the open. A view whose last_drop is
+ * higher lacks what was there at the time of the call. */
+FIRN_INTERNAL uint64_t version_set_drops(version_set *vs);
 /* The ids of all keyspaces, ascending; at most `capacity`. Returns how many there are. */
 FIRN_INTERNAL uint32_t version_set_keyspaces(version_set *vs, uint32_t *ids, uint32_t capacity);
 

@@ -112,6 +112,8 @@ static void version_set_publish_locked(version_set *vs, const version_edit *edit
             version_set_mark_obsolete(old, edit, k->id);
             k->version = next[i];
             next[i] = old; /* dropped by the caller, without the lock */
+            if (edit->drops_live)
+                k->last_drop = ++vs->drops;
         }
         views[i] = keyspace_publish(k, views[i]);
     }

@@ -48,6 +48,7 @@ struct version_set {
     uint8_t database[16];
     bool poisoned;
     retired_memtable *retired;
+    uint64_t drops; /* edits that dropped live data, of all keyspaces */
 };
 
 /* The keyspace of that id, or NULL; `guard` is held, as in all `_locked` functions here. */

@@ -1,6 +1,6 @@
 /* Background work as its user steers it: strategies, pausing, cancelling, limits, progress. */
+#include "db/db_internal.h"
 #include "integration/db_fixture.h"
-#include "platform/thread.h"
 
 TEST(background, paused_compactions_leave_l0_alone_until_resumed) {
     char *dir = test_dir_new();
@@ -105,6 +105,86 @@ TEST(background, fifo_lets_the_oldest_go_and_says_so_to_old_snapshots) {
     test_dir_remove(dir);
 }
 
+/* Puts keys first .. last - 1 into a keyspace and lets the background come to rest. */
+static void fifo_fill(firn_db *db, uint32_t keyspace, uint64_t first, uint64_t last) {
+    uint8_t bytes[100];
+    firn_batch b;
+    batch_init(&b);
+    for (uint64_t i = first; i < last; i++) {
+        const char *key = numbered_key(i);
+        fill_bytes(i, bytes, sizeof bytes);
+        batch_clear(&b);
+        ASSERT_OK(batch_put(&b, keyspace, slice_of(key, strlen(key)), slice_of(bytes, sizeof bytes),
+                            true));
+        batch_view view = batch_get_view(&b);
+        ASSERT_OK(db_write(db, &view, FIRN_NO));
+    }
+    batch_deinit(&b);
+    ASSERT_OK(db_flush(db));
+    ASSERT_OK(db_wait_idle(db));
+}
+
+/* What a get and an iterator through a snapshot answer: FIRN_OK, and both find the key. */
+static void fifo_expect(firn_db *db, uint32_t keyspace, const firn_snapshot *snapshot, uint64_t i,
+                        firn_status code) {
+    firn_read_options read = {.snapshot = snapshot};
+    firn_value value;
+    firn_iter *it;
+    uint8_t bytes[100];
+    slice key = slice_of(numbered_key(i), strlen(numbered_key(i)));
+    assert_int_equal(db_get(db, keyspace, &read, key, &value).code, code);
+    assert_int_equal(db_iter_new(db, keyspace, &read, &it).code, code);
+    if (code == FIRN_OK) {
+        fill_bytes(i, bytes, sizeof bytes);
+        assert_int_equal(value.size, sizeof bytes);
+        assert_memory_equal(value.data, bytes, sizeof bytes);
+        db_iter_seek(it, key);
+        assert_true(db_iter_valid(it) && slice_equal(db_iter_key(it), key));
+        db_iter_free(it);
+    }
+    db_value_release(&value);
+}
+
+TEST(background, fifo_makes_snapshots_too_old_only_for_the_keyspace_it_dropped_from) {
+    char *dir = test_dir_new();
+    firn_options options = small_options();
+    options.strategy = FIRN_STRATEGY_FIFO;
+    options.fifo_bytes = 300 << 10;
+    firn_db *db = open_db(dir, &options);
+    const firn_snapshot *old, *middle, *young;
+    uint32_t other;
+    ASSERT_OK(db_keyspace_create(db, "other", &other));
+    fifo_fill(db, KEYSPACE_DEFAULT, 0, 100);
+    fifo_fill(db, other, 0, 100);
+    ASSERT_OK(db_snapshot_new(db, NULL, &old));
+    fifo_fill(db, KEYSPACE_DEFAULT, 100, 10000);
+    fifo_expect(db, KEYSPACE_DEFAULT, old, 0, FIRN_SNAPSHOT_TOO_OLD);
+    fifo_expect(db, other, old, 0, FIRN_OK);
+    ASSERT_OK(db_snapshot_new(db, NULL, &middle));
+    fifo_expect(db, KEYSPACE_DEFAULT, middle, 9999, FIRN_OK);
+    fifo_fill(db, other, 100, 10000);
+    fifo_expect(db, other, old, 0, FIRN_SNAPSHOT_TOO_OLD);
+    fifo_expect(db, other, middle, 0, FIRN_SNAPSHOT_TOO_OLD);
+    fifo_expect(db, KEYSPACE_DEFAULT, middle, 9999, FIRN_OK);
+    ASSERT_OK(db_snapshot_new(db, NULL, &young));
+    fifo_expect(db, KEYSPACE_DEFAULT, young, 9999, FIRN_OK);
+    fifo_expect(db, other, young, 9999, FIRN_OK);
+    db_snapshot_release(db, old);
+    db_snapshot_release(db, middle);
+    db_snapshot_release(db, young);
+    close_db(db);
+    db = open_db(dir, &options);
+    ASSERT_OK(db_snapshot_new(db, NULL, &old));
+    fifo_expect(db, KEYSPACE_DEFAULT, old, 9999, FIRN_OK);
+    fifo_expect(db, other, old, 9999, FIRN_OK);
+    fifo_fill(db, other, 10000, 20000);
+    fifo_expect(db, KEYSPACE_DEFAULT, old, 9999, FIRN_OK);
+    fifo_expect(db, other, old, 9999, FIRN_SNAPSHOT_TOO_OLD);
+    db_snapshot_release(db, old);
+    close_db(db);
+    test_dir_remove(dir);
+}
+
 TEST(background, fifo_keeps_the_tables_of_an_open_iterator) {
     char *dir = test_dir_new();
     firn_options options = small_options();
@@ -195,6 +275,7 @@ TEST_MAIN(RUN(background, paused_compactions_leave_l0_alone_until_resumed),
           RUN(background, a_request_works_while_the_rest_is_paused),
           RUN(background, a_requested_compaction_is_cancelled_and_works_later),
           RUN(background, fifo_lets_the_oldest_go_and_says_so_to_old_snapshots),
+          RUN(background, fifo_makes_snapshots_too_old_only_for_the_keyspace_it_dropped_from),
           RUN(background, fifo_keeps_the_tables_of_an_open_iterator),
           RUN(background, a_database_goes_from_one_strategy_to_another),
           RUN(background, a_released_snapshot_frees_its_versions_by_request),

@@ -32,6 +32,7 @@ typedef struct kinds_key {
 typedef struct kinds_reader {
     const firn_snapshot *handle;
     uint64_t step, now_ms;
+    bool looked, found[KINDS_KEYS]; /* where FIFO drops: what it found when it first looked */
 } kinds_reader;
 
 typedef struct kinds_model {
@@ -43,6 +44,8 @@ typedef struct kinds_model {
     firn_db *db;
     kinds_key keys[KINDS_KEYS];
     kinds_reader snapshots[KINDS_SNAPSHOTS];
+    bool forgets; /* FIFO drops what the reference still knows */
+    uint64_t found, forgotten, too_old;
 } kinds_model;
 
 static uint64_t kinds_now(void *context) {
@@ -195,6 +198,49 @@ static void kinds_check_place(kinds_model *m, firn_iter *it, size_t key, const k
     assert_int_equal(db_iter_expiry_ms(it), v->expiry_ms);
 }
 
+/* Where FIFO drops tables, a reader finds what the reference has or nothing, never an older
+ * version, for the oldest table goes first. A snapshot finds the same all its life, or is too old.
+ */
+static void kinds_check_forgetful(kinds_model *m, kinds_reader *r) {
+    char name[16];
+    firn_value value;
+    firn_iter *it;
+    firn_read_options options = {.snapshot = r->handle};
+    status st = db_iter_new(m->db, 0, &options, &it);
+    bool too_old = st.code == FIRN_SNAPSHOT_TOO_OLD;
+    assert_true(st.code == FIRN_OK || (too_old && r->handle));
+    m->too_old += too_old;
+    if (!too_old)
+        db_iter_seek_first(it);
+    for (size_t key = 0; key < KINDS_KEYS; key++) {
+        const kinds_version *v = kinds_look(m, key, r);
+        st = db_get(m->db, 0, &options, kinds_name(key, name), &value);
+        assert_int_equal(st.code == FIRN_SNAPSHOT_TOO_OLD, too_old);
+        if (too_old)
+            continue;
+        assert_true(st.code == FIRN_OK || st.code == FIRN_NOT_FOUND);
+        bool found = st.code == FIRN_OK;
+        if (r->looked)
+            assert_int_equal(found, r->found[key]);
+        r->found[key] = found;
+        m->found += found;
+        m->forgotten += v && !found;
+        if (!found)
+            continue;
+        assert_non_null(v);
+        kinds_check_value(v, slice_of(value.data, value.size));
+        assert_int_equal(value.expiry_ms, v->expiry_ms);
+        db_value_release(&value);
+        kinds_check_place(m, it, key, r); /* the scan shows what gets find, and nothing else */
+        db_iter_next(it);
+    }
+    if (too_old)
+        return;
+    r->looked = true;
+    kinds_check_place(m, it, SIZE_MAX, r);
+    db_iter_free(it);
+}
+
 static void kinds_check_scans(kinds_model *m, const kinds_reader *r) {
     char name[16];
     firn_iter *it;
@@ -225,11 +271,15 @@ static void kinds_check_scans(kinds_model *m, const kinds_reader *r) {
 }
 
 static void kinds_check(kinds_model *m, bool all) {
-    kinds_reader present = {NULL, m->step, m->now_ms};
+    kinds_reader present = {.step = m->step, .now_ms = m->now_ms};
     for (int i = -1; i < KINDS_SNAPSHOTS; i++) {
-        const kinds_reader *r = i < 0 ? &present : &m->snapshots[i];
+        kinds_reader *r = i < 0 ? &present : &m->snapshots[i];
         if (i >= 0 && !r->handle)
             continue;
+        if (m->forgets) {
+            kinds_check_forgetful(m, r);
+            continue;
+        }
         for (int gets = 0; gets < 8; gets++)
             kinds_check_get(m, rng_below(&m->random, KINDS_KEYS), r);
         if (all)
@@ -246,7 +296,7 @@ static void kinds_change_snapshot(kinds_model *m) {
         *r = (kinds_reader){0};
         return;
     }
-    *r = (kinds_reader){NULL, m->step, m->now_ms};
+    *r = (kinds_reader){.step = m->step, .now_ms = m->now_ms};
     ASSERT_OK(db_snapshot_new(m->db, NULL, &r->handle));
 }
 
@@ -258,9 +308,11 @@ static void kinds_drop_snapshots(kinds_model *m) {
     }
 }
 
-static void kinds_begin(kinds_model *m, uint64_t seed, const char *strategy) {
+static void kinds_begin(kinds_model *m, uint64_t seed, const char *strategy, uint64_t fifo_bytes) {
     firn_options options = FIRN_OPTIONS_INIT;
     memset(m, 0, sizeof *m);
+    m->forgets = fifo_bytes > 0;
+    options.fifo_bytes = fifo_bytes;
     rng_init(&m->random, seed);
     m->now_ms = 1000000;
     m->clock = (time_source){m, kinds_monotonic, kinds_now};
@@ -312,10 +364,11 @@ static void kinds_seldom(kinds_model *m) {
     kinds_check(m, true);
 }
 
-static void kinds_run(const char *strategy, uint64_t salt) {
+/* With `fifo_bytes` the oldest tables are dropped beyond them. */
+static void kinds_run(const char *strategy, uint64_t salt, uint64_t fifo_bytes) {
     kinds_model *m = malloc(sizeof *m);
     uint64_t operations = test_scaled(KINDS_OPERATIONS);
-    kinds_begin(m, test_seed() + salt, strategy);
+    kinds_begin(m, test_seed() + salt, strategy, fifo_bytes);
     for (uint64_t i = 0; i < operations; i++) {
         kinds_write(m);
         m->now_ms += rng_below(&m->random, 3);
@@ -331,18 +384,33 @@ static void kinds_run(const char *strategy, uint64_t salt) {
     m->now_ms += 1000;
     ASSERT_OK(db_compact_range(m->db, SLICE_UNSET, SLICE_UNSET));
     kinds_check(m, true);
+    if (m->forgets && operations >= KINDS_OPERATIONS) {
+        assert_true(m->found > 0);
+        assert_true(m->forgotten > 0);
+        assert_true(m->too_old > 0);
+    }
     ASSERT_OK(db_close(m->db));
     vfs_mem_free(m->disk);
     free(m);
 }
 
 TEST(kinds_model, all_kinds_agree_with_the_reference_when_leveled) {
-    kinds_run("leveled", 1);
+    kinds_run("leveled", 1, 0);
 }
 
 TEST(kinds_model, all_kinds_agree_with_the_reference_when_tiered) {
-    kinds_run("tiered", 2);
+    kinds_run("tiered", 2, 0);
+}
+
+TEST(kinds_model, all_kinds_agree_with_the_reference_when_fifo_drops_nothing) {
+    kinds_run("fifo", 3, 0);
+}
+
+TEST(kinds_model, what_fifo_left_agrees_with_the_reference) {
+    kinds_run("fifo", 4, 40 << 10);
 }
 
 TEST_MAIN(RUN(kinds_model, all_kinds_agree_with_the_reference_when_leveled),
-          RUN(kinds_model, all_kinds_agree_with_the_reference_when_tiered))
+          RUN(kinds_model, all_kinds_agree_with_the_reference_when_tiered),
+          RUN(kinds_model, all_kinds_agree_with_the_reference_when_fifo_drops_nothing),
+          RUN(kinds_model, what_fifo_left_agrees_with_the_reference))
