@@ -37,7 +37,10 @@ void fault_fixture_close(fault_fixture *f) {
 void fault_fixture_compose(fault_fixture *f, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
         uint32_t keyspace = (uint32_t)rng_below(&f->random, f->shadow.certain_ids);
-        const shadow_mix mix = {.random = &f->random, .puts_percent = 70, .bytes_most = 260};
+        const shadow_mix mix = {.random = &f->random,
+                                .puts_percent = 70,
+                                .bytes_most = 260,
+                                .lasts = f->lasts};
         shadow_draw(&f->shadow, keyspace, &mix);
     }
 }

@@ -20,6 +20,7 @@ typedef struct fault_fixture {
     size_t durable;   /* writes before the last sync that returned OK */
     uint64_t
         uncertain; /* hash with the last write that failed, which a reopen may bring; 0: none */
+    bool lasts;    /* no write of it expires */
 } fault_fixture;
 
 /* A new disk; opens nothing. */

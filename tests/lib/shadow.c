@@ -234,7 +234,7 @@ void shadow_draw(shadow *s, uint32_t keyspace, const shadow_mix *mix) {
     } else {
         size_t bytes = rng_below(r, 12) ? mix->bytes_most : 10 * mix->bytes_most;
         shadow_value value = {.seed = rng_next(r), .bytes = rng_below(r, bytes)};
-        if (rng_below(r, 4) == 0)
+        if (!mix->lasts && rng_below(r, 4) == 0)
             value.expiry_ms = shadow_now_ms() + rng_below(r, 80);
         shadow_put_value(s, keyspace, key, value);
     }

@@ -93,6 +93,7 @@ typedef struct shadow_mix {
     uint32_t
         puts_percent;  /* the rest are deletes of all kinds, where keys have something to delete */
     size_t bytes_most; /* of a value; now and then ten times that */
+    bool lasts;        /* nothing expires: for databases with a wall clock of their own */
 } shadow_mix;
 void shadow_draw(shadow *s, uint32_t keyspace, const shadow_mix *mix);
 /* Counts the write as done: call it before db_write, so that a crash in the middle knows it. The

@@ -141,6 +141,8 @@ static status fixture_read_chunk(void *context, uint64_t index, uint8_t *out, si
 
 static status fixture_add_ranges(const fixture *f, table_builder *b) {
     status st = STATUS_OK;
+    if (f->ranges == 0)
+        return st;
     user_key end = internal_key_user(fixture_key(f, f->count - 1));
     for (uint32_t i = 0; status_is_ok(st) && i < f->ranges; i++) {
         buf key = {0};
