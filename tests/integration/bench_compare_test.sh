@@ -16,7 +16,7 @@ fail() {
 }
 
 engines=$("$bench" --help | sed -n 's/^Engines in this build: //p' |
-  tr ' ' '\n' | grep -v '^none$' | paste -sd,)
+  tr ' ' '\n' | grep -Ev '^(none|bare)$' | paste -sd,)
 [ -n "$engines" ] || fail "no engines"
 # With Firn as the only engine it is compared with itself, which proves less and breaks nothing.
 "$source_dir/bench/compare" --tour --engines="$engines" --out=out --num=3000 --ops=1000 --warmup=100 \
