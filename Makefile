@@ -41,10 +41,11 @@ demo-write-path: setup all ## the life of a write, step by step
 
 # Both builds come first and the sanitized tests of everything last, so that the output ends with
 # the summary of the test runner.
-test: setup ## all tests under ASan and UBSan, the concurrent ones also under TSan
+test: setup ## all tests under ASan and UBSan, the concurrent ones also under TSan, memory in a release build
 	@$(BUILD) release
 	@$(BUILD) tsan concurrency_tests
 	@$(BUILD) asan
+	@$(CTEST) --preset release
 	@tools/without_aslr.sh $(CTEST) --preset tsan -R 'concurren|tsan'
 	@$(CTEST) --preset asan
 

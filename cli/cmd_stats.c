@@ -66,6 +66,18 @@ static const stats_field stats_fields[] = {
     STATS_G(write_rate_allowed),
     STATS_G(flush_rate),
     STATS_G(drain_rate),
+    STATS_G(memory_limit_bytes),
+    STATS_G(memory_charged_bytes),
+    STATS_C(memory_refusals),
+    STATS_G(cache_entries),
+    STATS_G(cache_hot_bytes),
+    STATS_G(cache_pinned_bytes),
+    STATS_C(cache_inserts),
+    STATS_C(cache_evictions),
+    STATS_G(tables_open),
+    STATS_G(tables_memory_bytes),
+    STATS_C(tables_opened),
+    STATS_C(tables_closed),
 };
 
 #undef STATS_G
@@ -107,6 +119,14 @@ static void stats_print_jobs_json(output *out, const firn_stats *stats) {
     (void)output_text(out, "],");
 }
 
+static void stats_print_memory_json(output *out, const firn_stats *stats) {
+    (void)output_text(out, "\"memory\":[");
+    for (uint32_t i = 0; i < stats->memory_count; i++)
+        (void)output_printf(out, "%s{\"kind\":\"%s\",\"bytes\":%llu}", i > 0 ? "," : "",
+                            stats->memory[i].kind, (unsigned long long)stats->memory[i].bytes);
+    (void)output_text(out, "],");
+}
+
 /* Snapshots as they are told, one after the other. */
 typedef struct stats_snapshots {
     output *out;
@@ -136,6 +156,7 @@ static firn_status stats_print_json(output *out, firn_db *db, const firn_stats *
                             (unsigned long long)stats_value(stats, &stats_fields[i]));
     stats_print_waits_json(out, stats);
     stats_print_jobs_json(out, stats);
+    stats_print_memory_json(out, stats);
     (void)output_text(out, "\"snapshot_list\":[");
     firn_status st = firn_snapshot_list(db, stats_print_snapshot_json, &snapshots);
     (void)output_text(out, "],\"levels\":[");
@@ -177,6 +198,17 @@ static void stats_print_summary(output *out, const firn_stats *stats) {
     if (stats->pending_compaction_bytes > 0)
         (void)output_printf(out, "  to compact     about %s\n",
                             text_bytes(stats->pending_compaction_bytes, bytes));
+}
+
+static void stats_print_memory(output *out, const firn_stats *stats) {
+    char bytes[16], other[16];
+    (void)output_printf(out, "  memory         %s of %s\n",
+                        text_bytes(stats->memory_charged_bytes, bytes),
+                        text_bytes(stats->memory_limit_bytes, other));
+    for (uint32_t i = 0; i < stats->memory_count; i++)
+        if (stats->memory[i].bytes > 0)
+            (void)output_printf(out, "    %-20s %10s\n", stats->memory[i].kind,
+                                text_bytes(stats->memory[i].bytes, bytes));
 }
 
 /* One '#' for each twenty-fourth part of the largest level, at least one if there is anything. */
@@ -299,6 +331,7 @@ int verb_stats(cli_call *call) {
     } else {
         (void)output_printf(call->out, "%s\n", call->positional[0]);
         stats_print_summary(call->out, &stats);
+        stats_print_memory(call->out, &stats);
         stats_print_levels(call->out, &stats);
         stats_print_counters(call->out, &stats);
         stats_print_waits(call->out, &stats);

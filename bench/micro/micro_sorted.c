@@ -182,7 +182,7 @@ static void sorted_begin(sorted *s) {
 /* Fills the pool with memory that has been written to. */
 static void sorted_warm(sorted *s) {
     uint64_t bytes = s->count * 600;
-    s->pool = arena_pool_new(SORTED_BLOCK_BYTES, bytes);
+    s->pool = arena_pool_new(SORTED_BLOCK_BYTES, bytes, NULL);
     arena *a = s->pool ? arena_new_pooled(s->pool) : NULL;
     while (a && arena_bytes(a) < bytes) {
         void *piece = arena_allocate(a, SORTED_BLOCK_BYTES / 8);

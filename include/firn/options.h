@@ -116,8 +116,16 @@ typedef struct firn_options {
     size_t size; /* sizeof(firn_options); set by FIRN_OPTIONS_INIT */
 
     /* --- the four --- */
-    uint64_t memory_bytes;      /* one budget for memtables, block cache, indexes and filters.
-                                   Default 25 % of RAM or the cgroup limit, at least 64 MiB */
+    uint64_t memory_bytes;      /* one account for all memory the database holds: memtables and
+                                   log (at most half), indexes and filters, what flushes,
+                                   compactions, iterators and pinned values hold; the block cache
+                                   has the rest. A call that would hold more (an iterator, a value,
+                                   a write beside iterators that keep flushed memtables alive)
+                                   answers NO_MEMORY, and firn_error_detail() says who holds what.
+                                   Not in it: pages of mapped files, values copied for the caller,
+                                   stacks of threads and what the heap wastes (some MiB). At least
+                                   8 memtables. Default 25 % of RAM or the cgroup limit, at least
+                                   64 MiB */
     firn_durability durability; /* default FIRN_SYNC_INTERVAL */
     /* Most that tables and log take. Puts answer NO_SPACE a reserve below it (a memtable, two log
      * segments and two tables; at most a quarter); deletes go on, and what they free comes back by
@@ -147,7 +155,8 @@ typedef struct firn_options {
     uint64_t memtable_age_ms;     /* a memtable whose first write is that long ago is flushed though
                                      it is not full: bounds what a recovery replays and how long an
                                      idle database keeps its log. Default FIRN_NONE: by size only */
-    uint64_t cache_bytes;         /* block cache; FIRN_NONE: no cache. Default memory_bytes / 2 */
+    uint64_t cache_bytes;         /* the most the block cache may have; FIRN_NONE: no cache.
+                                     Default: what nobody else holds of memory_bytes */
     uint32_t block_bytes;         /* data block before compression, 256 B..1 MiB. Default 4096 */
     uint32_t restart_interval;    /* entries per restart point, 1..1024. Default 16 */
     uint32_t filter_bits_per_key; /* on every level, 1..32; UINT32_MAX: no filters. Default by

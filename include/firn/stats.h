@@ -28,7 +28,8 @@ typedef struct firn_level_stats {
  *   "other commits"      another writer was committing
  *   "flush behind"       the even delay while memtables fill faster than they are flushed
  *   "compaction debt"    the even delay while the levels hold far more than they should
- * Percentiles are upper edges of buckets about 3 % wide. */
+ *   "memory"             memtables and log are beyond their half of memory_bytes, a flush is under
+ * way Percentiles are upper edges of buckets about 3 % wide. */
 typedef struct firn_wait_stats {
     const char *cause; /* static */
     uint64_t count, total_ns;
@@ -44,6 +45,22 @@ typedef struct firn_job_stats {
     uint64_t bytes_done, bytes_total; /* of its inputs, estimated */
     uint64_t elapsed_ns, left_ns;     /* left: an estimate; 0 while there is none */
 } firn_job_stats;
+
+#define FIRN_MEMORY_KINDS_MAX 12
+
+/* What one kind of holder has of memory_bytes. Kinds and their order:
+ *   "memtables"             arenas, those of flushed memtables that iterators keep alive included
+ *   "spare arenas"          kept for the next memtable
+ *   "log"                   mapped segments, buffers of commits
+ *   "tables"                indexes and filters of open tables
+ *   "jobs"                  what flushes and compactions read and write through
+ *   "iterators and values"  what they hold beside the block cache
+ *   "pinned blocks"         what they hold inside the block cache: part of the next
+ *   "block cache"           blocks of tables */
+typedef struct firn_memory_stats {
+    const char *kind; /* static */
+    uint64_t bytes;
+} firn_memory_stats;
 
 /* Gauges are the state at the call; counters run since the open. Set `size` before the call. */
 typedef struct firn_stats {
@@ -103,6 +120,19 @@ typedef struct firn_stats {
     uint64_t drain_rate;         /* the same, out of L0 */
     uint32_t job_count;          /* how many of `jobs` mean something */
     firn_job_stats jobs[FIRN_JOBS_MAX];
+
+    /* the account of memory_bytes */
+    uint64_t memory_limit_bytes;   /* the limit: memory_bytes, raised to 8 memtables */
+    uint64_t memory_charged_bytes; /* the sum of `memory`, without "pinned blocks" */
+    uint64_t memory_refusals;      /* counter: NO_MEMORY because the budget was used up */
+    uint32_t memory_count;         /* how many of `memory` mean something */
+    firn_memory_stats memory[FIRN_MEMORY_KINDS_MAX];
+
+    /* block cache and open tables, beyond cache_bytes, cache_hits and cache_misses */
+    uint64_t cache_entries, cache_hot_bytes, cache_pinned_bytes; /* gauges */
+    uint64_t cache_inserts, cache_evictions;                     /* counters */
+    uint64_t tables_open, tables_memory_bytes; /* gauges; memory: indexes and filters */
+    uint64_t tables_opened, tables_closed;     /* counters */
 } firn_stats;
 
 /* Fills *out, up to out->size bytes of it. INVALID_ARGUMENT when size is not set. */

@@ -34,6 +34,10 @@ struct cache_handle {
     bool is_hot; /* changes only off the rings */
 };
 
+/* A bucket, and what the heap adds to a handle and to a value. */
+_Static_assert(sizeof(cache_handle) + sizeof(void *) + 2 * 16 <= CACHE_ENTRY_BYTES,
+               "what an entry costs");
+
 /* Shards of neighbouring index share no cache line. */
 typedef struct cache_shard {
     _Alignas(CACHE_LINE_BYTES) mutex lock;

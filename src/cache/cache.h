@@ -17,6 +17,9 @@
 
 #include "base/status.h"
 
+/* What an entry costs beside its value: charges in bytes include it. */
+#define CACHE_ENTRY_BYTES 144
+
 typedef struct cache cache;
 typedef struct cache_handle cache_handle;
 

@@ -21,6 +21,8 @@ FIRN_INTERNAL bool codec_dictionary_is_available(void);
  * it stays empty where nothing was learned. */
 FIRN_INTERNAL NODISCARD status codec_dictionary_train(const uint8_t *samples, const size_t *sizes,
                                                       uint32_t count, size_t most, buf *out);
+/* What training takes beside the samples and the dictionary, however many they are. */
+#define CODEC_DICTIONARY_TRAINING_BYTES (12u << 20)
 /* Whether the bytes begin as a dictionary does. */
 FIRN_INTERNAL bool codec_dictionary_begins(slice bytes);
 /* To expand only. CORRUPTION: the bytes are no dictionary. */

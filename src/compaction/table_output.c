@@ -54,6 +54,7 @@ FIRN_INTERNAL status table_output_open(table_output *o) {
     TRY(vfs_open(o->args.vfs, path,
                  FIRN_VFS_READ | FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE, &o->file));
     table_builder_args args = {.file = o->file,
+                               .memory = version_set_memory_budget(o->args.versions),
                                .order = o->args.order,
                                .keyspace = o->args.keyspace,
                                .block_bytes = options->block_bytes,

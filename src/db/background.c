@@ -135,6 +135,7 @@ static bool background_begin(firn_db *db, uint32_t *running) {
  */
 FIRN_INTERNAL void background_end(firn_db *db, uint32_t *running, status st, const char *what) {
     background_note_tree(db);
+    db_report_refusals(db);
     bool failed = !status_is_ok(st) && !status_is(st, FIRN_ABORTED);
     if (failed) {
         event e = event_begin(db->events, "error");

@@ -29,6 +29,8 @@ FIRN_INTERNAL void db_discard(firn_db *db) {
     table_cache_free(db->tables);
     epoch_deinit(&db->readers);
     cache_free(db->blocks);
+    db->blocks = NULL; /* nobody has to tell it any more */
+    memory_budget_deinit(&db->memory);
     event_log_free(db->events);
     if (db->lock)
         vfs_unlock(db->config.vfs, db->lock);
@@ -87,6 +89,7 @@ FIRN_INTERNAL status db_close(firn_db *db) {
         if (status_is_ok(st))
             st = close_make_durable(db);
     }
+    db_report_refusals(db);
     event e = event_begin(db->events, "close");
     event_string(&e, "status", firn_status_name(st.code));
     event_end(&e);

@@ -153,6 +153,47 @@ FIRN_INTERNAL uint64_t commit_seal_aged(firn_db *db, uint64_t now_ns) {
     return commit_age_look_ns(age_ns);
 }
 
+/* --- memory --- */
+
+static bool commit_waits_for_memory(firn_db *db, MAYBE_UNUSED uint32_t keyspace_id) {
+    return (memory_budget_is_write_half_full(&db->memory, false) ||
+            memory_budget_is_exhausted(&db->memory)) &&
+           version_set_has_sealed(db->versions, SEQNO_MAX);
+}
+
+/* The cached target with the largest memtable, if that is worth a flush of its own. */
+static const commit_target *commit_target_to_seal(const firn_db *db) {
+    const commit_target *largest = NULL;
+    uint64_t most = db->config.memtable_bytes / 8;
+    for (uint32_t i = 0; i < db->commit.target_count; i++) {
+        uint64_t bytes = memtable_bytes(db->commit.targets[i].table);
+        if (bytes >= most) {
+            largest = &db->commit.targets[i];
+            most = bytes;
+        }
+    }
+    return largest;
+}
+
+/* Memtables of many keyspaces, or flushed ones that iterators keep alive, may take more than their
+ * half: spare arenas go first, then memtables are flushed before they are full, and what no flush
+ * will free ends in NO_MEMORY. Nothing waits here for a reader, who may be this same thread. */
+static COLD status commit_make_memory(firn_db *db) {
+    status st = STATUS_OK;
+    version_set_trim_memory(db->versions);
+    if (!memory_budget_is_write_half_full(&db->memory, false))
+        return STATUS_OK;
+    const commit_target *target = commit_target_to_seal(db);
+    if (target && !version_set_has_sealed(db->versions, SEQNO_MAX))
+        TRY(commit_seal(db, target->keyspace));
+    TRY(commit_wait_while(db, commit_waits_for_memory, 0, WRITE_WAIT_MEMORY));
+    version_set_trim_memory(db->versions); /* flushes have left new ones */
+    if (memory_budget_is_exhausted(&db->memory))
+        st = memory_budget_refuse(&db->memory);
+out:
+    return st;
+}
+
 /* --- the disk limit --- */
 
 FIRN_INTERNAL bool commit_only_deletes(const batch_view *batch) {
@@ -225,7 +266,8 @@ static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
 /* --- all of it --- */
 
 FIRN_INTERNAL bool commit_has_room(firn_db *db) {
-    return pacing_is_free(db) && !commit_full_target(db);
+    return pacing_is_free(db) && !commit_full_target(db) &&
+           !memory_budget_is_write_half_full(&db->memory, true);
 }
 
 FIRN_INTERNAL status commit_make_room(firn_db *db, const batch_view *first) {
@@ -241,6 +283,8 @@ FIRN_INTERNAL status commit_make_room(firn_db *db, const batch_view *first) {
         TRY(commit_seal(db, full->keyspace));
         TRY(commit_bound_log(db));
     }
+    if (UNLIKELY(memory_budget_is_write_half_full(&db->memory, true)))
+        TRY(commit_make_memory(db));
 out:
     return st;
 }

@@ -10,6 +10,7 @@
 
 #define MIB                 (1ull << 20)
 #define GIB                 (1ull << 30)
+#define CONFIG_MEMTABLES    8                      /* memory_bytes is at least so many */
 #define MEMTABLE_AGE_MS_MAX (UINT64_MAX / 4000000) /* more is for ever */
 #define DISK_PIECES         64
 
@@ -74,16 +75,21 @@ static status config_memory(const firn_options *o, db_config *c) {
                            MIB, UINT64_MAX - 1};
     TRY(config_number(&memory, &c->memory_bytes));
     config_range memtable = {"memtable_bytes", o->memtable_bytes,
-                             config_piece(c, config_clamp(c->memory_bytes / 8, MIB, 64 * MIB)),
+                             config_piece(c, config_clamp(c->memory_bytes / CONFIG_MEMTABLES, MIB,
+                                                          64 * MIB)),
                              64 << 10, GIB};
     TRY(config_number(&memtable, &c->memtable_bytes));
     config_range age = {"memtable_age_ms", o->memtable_age_ms, FIRN_NONE, 1, FIRN_NONE};
     TRY(config_number(&age, &c->memtable_age_ms));
     if (c->memtable_age_ms > MEMTABLE_AGE_MS_MAX)
         c->memtable_age_ms = FIRN_NONE;
+    /* Memtables with their spare arenas and the log take up to half: one that fills, two that wait
+     * for their flush and the spare one. */
+    if (c->memory_bytes / CONFIG_MEMTABLES < c->memtable_bytes)
+        c->memory_bytes = c->memtable_bytes * CONFIG_MEMTABLES;
     c->cache_bytes = o->cache_bytes == FIRN_NONE ? 0
                      : o->cache_bytes            ? o->cache_bytes
-                                                 : c->memory_bytes / 2;
+                                                 : c->memory_bytes;
 out:
     return st;
 }
@@ -351,13 +357,16 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
     event_u64(&e, "file_bytes", c->tree.file_bytes);
     event_u64(&e, "level_base_bytes", c->tree.level_base_bytes);
     event_u64(&e, "level_fanout", c->tree.level_fanout);
-    event_string(&e, "reason",
-                 "unset options: memory 1/4 of RAM, memtable 1/8 and cache 1/2 of it, level base 4 "
-                 "memtables; memtable and files at most 1/64 of the disk limit");
+    event_string(
+        &e, "reason",
+        "unset options: memory 1/4 of RAM and at least 8 memtables, memtable 1/8 of it, the "
+        "cache what nobody else holds, level base 4 memtables; memtable and files at most 1/64 of "
+        "the disk limit");
     event_end(&e);
 }
 
 #undef MIB
 #undef GIB
+#undef CONFIG_MEMTABLES
 #undef MEMTABLE_AGE_MS_MAX
 #undef DISK_PIECES

@@ -14,6 +14,7 @@
 #include "db/pacing.h"
 #include "db/write_waits.h"
 #include "platform/thread.h"
+#include "util/memory_budget.h"
 #include "util/rate_limiter.h"
 
 /* The active memtable of a keyspace as the commit leader knows it; forgotten at each seal. */
@@ -75,6 +76,9 @@ typedef struct background {
 #define DB_IDLE_ITERATORS          8
 #define DB_IDLE_ITERATOR_BYTES_MAX (256u << 10)
 
+/* The heap gives back when the cache has shrunk by such a part of memory_bytes. */
+#define DB_TRIM_PART 32
+
 struct firn_db {
     /* --- set at open, never changes --- */
     db_config config;
@@ -82,7 +86,10 @@ struct firn_db {
     int64_t process;
     void *lock; /* NULL when read-only */
     event_log *events;
-    cache *blocks; /* NULL: no block cache */
+    memory_budget memory;
+    cache *blocks;             /* NULL: no block cache */
+    uint64_t trimmed_capacity; /* of the cache, the largest since the heap gave back; changed only
+                                  by the one call of memory.tell at a time */
     table_cache *tables;
     wal_writer *log;  /* NULL when read-only */
     workers *workers; /* NULL when read-only */
@@ -111,6 +118,7 @@ struct firn_db {
     atomic_u32 wants_room;   /* a write was refused because of the disk limit, and none has had room
                               * since; stored by the leader */
     atomic_u64 iterators, pinned_values;
+    atomic_u64 refusals_told; /* of the memory budget, as of the last `memory` event */
     /* Freed iterators whose memory the next one takes, by thread; NULL: none. */
     atomic_ptr idle_iterators[DB_IDLE_ITERATORS];
 
@@ -146,6 +154,10 @@ FIRN_INTERNAL NODISCARD status commit_seal_all(firn_db *db);
 FIRN_INTERNAL uint64_t commit_seal_aged(firn_db *db, uint64_t now_ns);
 FIRN_INTERNAL status commit_poison(firn_db *db, status why, const char *consequence);
 FIRN_INTERNAL NODISCARD status commit_check_writable(firn_db *db);
+
+/* --- stats.c --- */
+/* Writes a `memory` event if calls were refused for lack of memory since the last one. */
+FIRN_INTERNAL void db_report_refusals(firn_db *db);
 
 /* --- close.c --- */
 /* Frees everything; makes nothing durable. */

@@ -44,6 +44,7 @@ struct firn_iter {
     iter_entry copy; /* in key and value */
     buf key;         /* of the copy, internal; forward, a user key kept across runs */
     buf value;
+    uint64_t charged;          /* for the struct, key and value */
     table *origin;             /* of the copy, if it is a large value: its table, referenced */
     uint64_t skipped, reseeks; /* since counted last */
 
@@ -69,6 +70,7 @@ static status cursor_pin_view(firn_iter *it) {
     it->clock_ms = it->snapshot ? it->snapshot->created_ms : time_wall_ms(it->db->config.clock);
     read_tree_args args = {.view = it->view,
                            .tables = it->db->tables,
+                           .memory = &it->db->memory,
                            .read = it->read,
                            .sequence = it->sequence};
     if (UNLIKELY(masked_tree_is_needed(it->view))) {
@@ -148,11 +150,23 @@ static void cursor_unpin_view(firn_iter *it) {
 static void cursor_destroy(firn_iter *it) {
     if (!it)
         return;
+    memory_budget_release(&it->db->memory, MEMORY_READERS, it->charged);
     read_tree_deinit(&it->tree);
     buf_deinit(&it->prefix_end);
     buf_deinit(&it->key);
     buf_deinit(&it->value);
     memory_free(it);
+}
+
+/* Charges key and value where they have grown. */
+static status cursor_pay(firn_iter *it) {
+    uint64_t held = sizeof *it + it->key.capacity + it->value.capacity;
+    if (LIKELY(held <= it->charged))
+        return STATUS_OK;
+    status st = memory_budget_try_charge(&it->db->memory, MEMORY_READERS, held - it->charged);
+    if (status_is_ok(st))
+        it->charged = held;
+    return st;
 }
 
 static atomic_ptr *cursor_idle_slot(firn_db *db) {
@@ -173,7 +187,8 @@ static firn_iter *cursor_take(firn_db *db) {
     *it = (firn_iter){.tree = kept.tree,
                       .prefix_end = kept.prefix_end,
                       .key = kept.key,
-                      .value = kept.value};
+                      .value = kept.value,
+                      .charged = kept.charged};
     buf_clear(&it->prefix_end);
     return it;
 }
@@ -229,6 +244,7 @@ FIRN_INTERNAL status db_iter_new(firn_db *db, uint32_t keyspace_id,
             TRY(cursor_apply_prefix(it, options->prefix));
         it->read.prefix = options->prefix;
     }
+    TRY(cursor_pay(it));
     TRY(cursor_pin_view(it));
     *out = it;
     it = NULL;
@@ -430,7 +446,13 @@ static bool cursor_save_entry(firn_iter *it, op_kind kind) {
     it->kind = expiry_hides_version(kind, buf_slice(&it->value), it->clock_ms) ? OP_DELETE : kind;
     if (kind == OP_PUT_LARGE && (it->origin = iter_origin(it->merged)) != NULL)
         table_ref(it->origin);
-    if (LIKELY(!it->key.out_of_memory && !it->value.out_of_memory)) {
+    bool has_room = !it->key.out_of_memory && !it->value.out_of_memory;
+    status st = has_room ? cursor_pay(it) : buf_status(&it->value);
+    if (UNLIKELY(has_room && !status_is_ok(st))) {
+        cursor_end(it, st);
+        return false;
+    }
+    if (LIKELY(has_room)) {
         it->copy = (iter_entry){it->key.data, buf_slice(&it->value).data, (uint32_t)it->key.size,
                                 (uint32_t)value.size};
         return true;

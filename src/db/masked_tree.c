@@ -77,6 +77,19 @@ out:
     return st;
 }
 
+/* The sources charge what they read into themselves. */
+static status masked_tree_pay(masked_tree *tree, memory_budget *budget, size_t sources) {
+    uint64_t bytes = (tree->mask ? tree->mask->bytes : 0) +
+                     tree->ranges.list.capacity * sizeof *tree->ranges.list.items +
+                     sources * sizeof(level_iter) + merging_iter_bytes((uint32_t)sources);
+    status st = memory_budget_try_charge(budget, MEMORY_READERS, bytes);
+    if (status_is_ok(st)) {
+        tree->budget = budget;
+        tree->charged = bytes;
+    }
+    return st;
+}
+
 FIRN_INTERNAL status masked_tree_attach(masked_tree *tree, const read_tree_args *args) {
     status st = STATUS_OK;
     seqno sequence = args->sequence;
@@ -85,6 +98,7 @@ FIRN_INTERNAL status masked_tree_attach(masked_tree *tree, const read_tree_args 
     size_t most = 1 + view->sealed_count + view->version->levels[0].count + LEVEL_COUNT;
     DCHECK(!tree->merged && !tree->mask);
     TRY(masked_tree_open_mask(tree, args));
+    TRY(masked_tree_pay(tree, args->memory, most));
     children.list = memory_new_zeroed(most * sizeof(iter *));
     if (!children.list)
         TRY(error_status(FIRN_NO_MEMORY, "no memory for an iterator over %zu sources", most));
@@ -108,5 +122,6 @@ FIRN_INTERNAL void masked_tree_detach(masked_tree *tree) {
     iter_free(tree->merged); /* first: it keeps the mask */
     memory_free(tree->mask);
     range_gather_deinit(&tree->ranges);
+    memory_budget_release(tree->budget, MEMORY_READERS, tree->charged);
     *tree = (masked_tree){0};
 }

@@ -15,6 +15,8 @@ typedef struct masked_tree {
     iter *merged; /* NULL: attached to nothing */
     range_gather ranges;
     range_fragments *mask; /* NULL: the reader sees no range delete */
+    memory_budget *budget; /* may be NULL */
+    uint64_t charged;      /* to it, for mask and sources */
 } masked_tree;
 
 FIRN_INTERNAL bool masked_tree_is_needed(const read_view *view);

@@ -110,6 +110,22 @@ static status open_take_lock(firn_db *db) {
 
 /* --- parts --- */
 
+/* The block cache has what nobody else needs. What it gives away lies in the heap in small pieces,
+ * of no use to whoever made it smaller, until the heap gives them back. */
+static void open_tell_cache(void *context, uint64_t rest) {
+    firn_db *db = context;
+    uint64_t capacity = rest < db->config.cache_bytes ? rest : db->config.cache_bytes;
+    if (!db->blocks)
+        return;
+    cache_set_capacity(db->blocks, capacity);
+    if (capacity > db->trimmed_capacity) {
+        db->trimmed_capacity = capacity;
+    } else if (db->trimmed_capacity - capacity >= db->memory.limit / DB_TRIM_PART) {
+        db->trimmed_capacity = capacity;
+        memory_give_back();
+    }
+}
+
 static status open_new_db(const char *path, const db_config *config, firn_db **out) {
     *out = NULL;
     if (strlen(path) == 0 || strlen(path) > FILE_PATH_BYTES - 64)
@@ -122,6 +138,10 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
     db->config = *config;
     db->process = process_id();
     db->grave = (graveyard){.wake = background_wake, .context = db};
+    /* One memtable that fills, two that wait for their flush or are kept by iterators, and a spare
+     * arena: what db_config_derive made room for. */
+    memory_budget_init(&db->memory, config->memory_bytes,
+                       config->read_only ? 0 : 4 * config->memtable_bytes, open_tell_cache, db);
     epoch_init(&db->readers);
     snapshot_registry_init(&db->snapshots, &db->visible, db->config.clock);
     mutex_init(&db->refreshing);
@@ -148,13 +168,16 @@ static uint64_t open_tables_max(void) {
 
 static status open_caches(firn_db *db) {
     status st = STATUS_OK;
+    uint64_t rest = memory_budget_rest(&db->memory);
     if (db->config.cache_bytes)
-        TRY(cache_new(db->config.cache_bytes, 0, &db->blocks));
+        TRY(cache_new(rest < db->config.cache_bytes ? rest : db->config.cache_bytes, 0,
+                      &db->blocks));
+    db->trimmed_capacity = rest;
     table_cache_args tables = {
         .vfs = db->config.vfs,
         .directory = db->directory,
         .blocks = db->blocks,
-        .blocks_bytes = db->config.cache_bytes,
+        .memory = &db->memory,
         .readers = &db->readers,
         /* Beside a live writer a table that was closed may be gone: all stay open. */
         .tables_max = db->config.read_only ? TABLE_CACHE_KEEPS_ALL : open_tables_max(),
@@ -200,6 +223,7 @@ static void open_sync_thread(void *context) {
         while (!db->background.closing && (now = time_monotonic_ns(db->config.clock)) < until)
             cond_wait_for(&db->background.changed, &db->background.guard, until - now);
         mutex_unlock(&db->background.guard);
+        db_report_refusals(db);
         if (status_is_ok(commit_check_writable(db)))
             (void)!status_is_ok(db_sync(db)); /* a failure poisons and is in the event log */
         mutex_lock(&db->background.guard);
@@ -244,6 +268,7 @@ static status open_writable(firn_db *db, bool exists) {
                              .directory = db->directory,
                              .order = db->config.order,
                              .memtable_bytes = db->config.memtable_bytes,
+                             .memory = &db->memory,
                              .grave = &db->grave,
                              .readers = &db->readers};
     TRY(open_take_lock(db));

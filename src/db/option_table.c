@@ -75,7 +75,7 @@ static const option_row option_rows[] = {
                "Size at which a memtable is sealed and flushed to a table."),
     OPTION_ROW(OPTION_U64, memtable_age_ms, "milliseconds|none", "none",
                "Age at which a memtable is sealed and flushed though it is not full."),
-    OPTION_ROW(OPTION_U64, cache_bytes, "bytes|none", "memory_bytes/2",
+    OPTION_ROW(OPTION_U64, cache_bytes, "bytes|none", "what is left",
                "Block cache; none reads every block from the file."),
     OPTION_ROW(OPTION_U32, block_bytes, "256..1M", "4096", "Data block size aimed at."),
     OPTION_ROW(OPTION_U32, restart_interval, "1..1024", "16",

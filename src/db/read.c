@@ -6,6 +6,7 @@
 #include "format/expiry.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
+#include "table/block_file.h"
 #include "util/hash.h"
 #include "wal/wal_large.h"
 
@@ -197,9 +198,16 @@ FIRN_INTERNAL status db_large_map(firn_db *db, table *origin, slice encoded, sli
                   : wal_large_map(db->config.vfs, db->directory, &ref, value, pin, unpin);
 }
 
-/* Whether a pin keeps the database open: heap copies do not. */
-static void read_value_pin(firn_db *db, firn_value *out, slice value, void *pin,
-                           void (*unpin)(void *pin)) {
+/* A pin keeps the database open, heap copies do not; and it is charged with the whole block. On
+ * NO_MEMORY the pin stays the caller's. */
+static status read_value_pin(firn_db *db, firn_value *out, slice value, void *pin,
+                             void (*unpin)(void *pin)) {
+    bool is_cached;
+    uint64_t bytes = block_pin_bytes(pin, unpin, &is_cached);
+    status st =
+        memory_budget_try_charge(&db->memory, is_cached ? MEMORY_PINS : MEMORY_READERS, bytes);
+    if (UNLIKELY(!status_is_ok(st)))
+        return st;
     out->data = value.data;
     out->size = value.size;
     out->pin = pin;
@@ -207,6 +215,7 @@ static void read_value_pin(firn_db *db, firn_value *out, slice value, void *pin,
     out->owner = db;
     /* relaxed: firn_close, the only reader, may not run beside a read. */
     atomic_u64_add(&db->pinned_values, 1, memory_order_relaxed);
+    return STATUS_OK;
 }
 
 static status read_value_copy(firn_db *db, firn_value *out, slice value) {
@@ -236,16 +245,18 @@ static status read_value_out(read_search *s, read_key *k, firn_value *out) {
         void *pin;
         void (*unpin)(void *pin);
         status st = db_large_map(s->db, k->origin, k->found.value, &value, &pin, &unpin);
-        if (status_is_ok(st))
-            read_value_pin(s->db, out, value, pin, unpin);
+        if (status_is_ok(st)) /* a mapping of the file, which is the system's memory */
+            st = read_value_pin(s->db, out, value, pin, unpin);
         return st;
     }
     if (!k->found.unpin || value.size <= sizeof out->inline_bytes)
         return read_value_copy(s->db, out, value);
-    read_value_pin(s->db, out, value, k->found.pin, k->found.unpin);
-    k->found.pin = NULL;
-    k->found.unpin = NULL;
-    return STATUS_OK;
+    status st = read_value_pin(s->db, out, value, k->found.pin, k->found.unpin);
+    if (LIKELY(status_is_ok(st))) {
+        k->found.pin = NULL;
+        k->found.unpin = NULL;
+    }
+    return st;
 }
 
 FIRN_INTERNAL status read_answer(read_search *s, read_key *k, firn_value *out) {
@@ -271,6 +282,12 @@ FIRN_INTERNAL status db_value_check(const firn_value *value) {
 }
 
 FIRN_INTERNAL void db_value_release(firn_value *value) {
+    bool is_cached;
+    if (value->owner) {
+        uint64_t bytes = block_pin_bytes(value->pin, value->unpin, &is_cached);
+        memory_budget_release(&value->owner->memory, is_cached ? MEMORY_PINS : MEMORY_READERS,
+                              bytes);
+    }
     if (value->unpin)
         value->unpin(value->pin);
     if (value->owner) /* relaxed: as in read_value_pin. */

@@ -14,7 +14,8 @@ static uint32_t read_tree_round_up(uint32_t count) {
 }
 
 /* Memory for that many sources; what there was goes. */
-static status read_tree_reserve(read_tree *tree, uint32_t memtables, uint32_t levels) {
+static status read_tree_reserve(read_tree *tree, uint32_t memtables, uint32_t levels,
+                                memory_budget *budget) {
     if (LIKELY(memtables <= tree->memtable_room && levels <= tree->level_room))
         return STATUS_OK;
     read_tree_deinit(tree);
@@ -24,9 +25,14 @@ static status read_tree_reserve(read_tree *tree, uint32_t memtables, uint32_t le
     size_t memtable_bytes = memtables * sizeof(memtable_iter);
     size_t level_bytes = levels * sizeof(level_iter);
     size_t child_bytes = most * sizeof(iter *);
-    uint8_t *memory =
-        memory_new_zeroed(memtable_bytes + level_bytes + child_bytes + merging_iter_bytes(most));
-    if (!memory)
+    size_t bytes = memtable_bytes + level_bytes + child_bytes + merging_iter_bytes(most);
+    status st = memory_budget_try_charge(budget, MEMORY_READERS, bytes);
+    if (!status_is_ok(st))
+        return st;
+    tree->budget = budget;
+    tree->charged = bytes;
+    uint8_t *memory = memory_new_zeroed(bytes);
+    if (!memory) /* read_tree_deinit releases it */
         return error_status(FIRN_NO_MEMORY, "no memory for an iterator over %u sources", most);
     tree->memory = memory;
     tree->memtables = (memtable_iter *)(void *)memory;
@@ -111,7 +117,7 @@ static void read_tree_add_tables(read_tree *tree, const read_tree_args *args) {
 FIRN_INTERNAL status read_tree_attach(read_tree *tree, const read_tree_args *args) {
     const read_view *view = args->view;
     status st = read_tree_reserve(tree, 1 + view->sealed_count,
-                                  view->version->levels[0].count + LEVEL_COUNT - 1);
+                                  view->version->levels[0].count + LEVEL_COUNT - 1, args->memory);
     if (!status_is_ok(st))
         return st;
     tree->memtable_count = tree->level_count = 0;
@@ -150,6 +156,7 @@ FIRN_INTERNAL void read_tree_deinit(read_tree *tree) {
     for (uint32_t i = 0; i < tree->level_room; i++)
         level_iter_deinit(&tree->levels[i]);
     memory_free(tree->memory);
+    memory_budget_release(tree->budget, MEMORY_READERS, tree->charged);
     *tree = (read_tree){0};
 }
 

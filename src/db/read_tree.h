@@ -24,11 +24,14 @@ typedef struct read_tree {
     level_iter *levels;
     iter **children;
     void *merge;
+    memory_budget *budget; /* that `memory` is charged to; may be NULL */
+    uint64_t charged;
 } read_tree;
 
 typedef struct read_tree_args {
     const read_view *view;
     table_cache *tables;
+    memory_budget *memory; /* may be NULL; always the same for one tree */
     table_read_args read;
     seqno sequence; /* what the reader sees; loaded after the view */
 } read_tree_args;

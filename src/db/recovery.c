@@ -116,6 +116,7 @@ static status recovery_start_log(firn_db *db, const wal_recovery *found) {
                             .io = recovery_choose_log_io(db),
                             .spares_max = RECOVERY_LOG_SPARES,
                             .events = db->events,
+                            .memory = &db->memory,
                             .older = found->segments,
                             .older_count = found->segment_count};
     memcpy(args.database, facts.database, sizeof args.database);
@@ -334,6 +335,7 @@ FIRN_INTERNAL status recovery_load_read_only(firn_db *db, version_set **out, seq
                              .directory = db->directory,
                              .order = db->config.order,
                              .memtable_bytes = db->config.memtable_bytes,
+                             .memory = &db->memory,
                              .grave = &db->grave,
                              .readers = &db->readers};
     for (int tries = 0; tries < RECOVERY_READ_TRIES; tries++) {

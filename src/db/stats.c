@@ -52,6 +52,44 @@ static void stats_fill_gauges(firn_db *db, firn_stats *s) {
     s->iterators = atomic_u64_load(&db->iterators, memory_order_relaxed);
 }
 
+static void stats_fill_caches(firn_db *db, firn_stats *s) {
+    table_cache_stats tables;
+    if (db->blocks) {
+        cache_stats blocks;
+        cache_get_stats(db->blocks, &blocks);
+        s->cache_bytes = blocks.usage;
+        s->cache_capacity_bytes = blocks.capacity;
+        s->cache_hits = blocks.hits;
+        s->cache_misses = blocks.misses;
+        s->cache_entries = blocks.entries;
+        s->cache_hot_bytes = blocks.hot_usage;
+        s->cache_pinned_bytes = blocks.pinned_usage;
+        s->cache_inserts = blocks.inserts;
+        s->cache_evictions = blocks.evictions;
+    }
+    table_cache_get_stats(db->tables, &tables);
+    s->tables_open = tables.tables;
+    s->tables_memory_bytes = tables.memory_bytes;
+    s->tables_opened = tables.opened;
+    s->tables_closed = tables.closed;
+}
+
+_Static_assert(MEMORY_KIND_COUNT < FIRN_MEMORY_KINDS_MAX, "a place for each kind and the cache");
+
+static void stats_fill_memory(const memory_budget *b, firn_stats *s) {
+    s->memory_limit_bytes = b->limit;
+    s->memory_refusals = memory_budget_refusals(b);
+    s->memory_charged_bytes = s->cache_bytes;
+    for (uint32_t i = 0; i < MEMORY_KIND_COUNT; i++) {
+        memory_kind kind = (memory_kind)i;
+        s->memory[i] = (firn_memory_stats){memory_kind_name(kind), memory_budget_charged(b, kind)};
+        if (kind != MEMORY_PINS)
+            s->memory_charged_bytes += s->memory[i].bytes;
+    }
+    s->memory[MEMORY_KIND_COUNT] = (firn_memory_stats){"block cache", s->cache_bytes};
+    s->memory_count = MEMORY_KIND_COUNT + 1;
+}
+
 static void stats_fill_parts(firn_db *db, firn_stats *s) {
     if (db->log) {
         wal_writer_stats log;
@@ -63,14 +101,6 @@ static void stats_fill_parts(firn_db *db, firn_stats *s) {
     } else { /* read-only: the log as it was read */
         s->log_files = db->recovered_segments;
         s->log_bytes = db->recovered_bytes;
-    }
-    if (db->blocks) {
-        cache_stats blocks;
-        cache_get_stats(db->blocks, &blocks);
-        s->cache_bytes = blocks.usage;
-        s->cache_capacity_bytes = blocks.capacity;
-        s->cache_hits = blocks.hits;
-        s->cache_misses = blocks.misses;
     }
     s->recovered_records = db->recovered_records;
     s->recovered_bytes = db->recovered_bytes;
@@ -139,10 +169,27 @@ FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out) {
     if (db->config.read_only)
         mutex_unlock(&db->refresh_guard);
     stats_fill_parts(db, out);
+    stats_fill_caches(db, out);
+    stats_fill_memory(&db->memory, out);
     stats_fill_counters(&db->counters, out);
     stats_fill_commits(db, out);
     stats_fill_waits(&db->waits, out);
     stats_fill_background(db, out);
+}
+
+FIRN_INTERNAL void db_report_refusals(firn_db *db) {
+    uint64_t refusals = memory_budget_refusals(&db->memory);
+    /* relaxed: only who changes it writes the event. */
+    if (LIKELY(refusals == atomic_u64_load(&db->refusals_told, memory_order_relaxed)) ||
+        atomic_u64_exchange(&db->refusals_told, refusals, memory_order_relaxed) == refusals)
+        return;
+    event e = event_begin(db->events, "memory");
+    event_u64(&e, "refusals", refusals);
+    event_u64(&e, "memory_bytes", db->memory.limit);
+    for (int i = 0; i < MEMORY_KIND_COUNT; i++)
+        event_u64(&e, memory_kind_name((memory_kind)i),
+                  memory_budget_charged(&db->memory, (memory_kind)i));
+    event_end(&e);
 }
 
 #undef STATS_KEYSPACES_MAX

@@ -7,7 +7,7 @@
 
 static const char *const write_wait_names[WRITE_WAIT_COUNT] = {
     "memtables full", "L0 full",      "compaction behind", "sync",
-    "other commits",  "flush behind", "compaction debt",
+    "other commits",  "flush behind", "compaction debt",   "memory",
 };
 
 FIRN_INTERNAL void write_waits_init(write_waits *w) {

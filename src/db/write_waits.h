@@ -16,6 +16,7 @@ typedef enum write_wait {
     WRITE_WAIT_QUEUE,       /* for other commits */
     WRITE_WAIT_FLUSH_DELAY, /* slowed down because flushes are behind */
     WRITE_WAIT_DEBT_DELAY,  /* slowed down because the levels below hold far too much */
+    WRITE_WAIT_MEMORY,      /* memtables and log are beyond their half of memory_bytes */
     WRITE_WAIT_COUNT
 } write_wait;
 

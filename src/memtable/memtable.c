@@ -72,8 +72,8 @@ FIRN_INTERNAL status memtable_new_pooled(key_order order, uint64_t capacity_byte
     return memtable_new_in(order, capacity_bytes, arena_new_pooled(pool), out);
 }
 
-FIRN_INTERNAL arena_pool *memtable_new_pool(uint64_t capacity_bytes) {
-    return arena_pool_new(memtable_block_bytes(capacity_bytes), capacity_bytes);
+FIRN_INTERNAL arena_pool *memtable_new_pool(uint64_t capacity_bytes, memory_budget *budget) {
+    return arena_pool_new(memtable_block_bytes(capacity_bytes), capacity_bytes, budget);
 }
 
 FIRN_INTERNAL memtable_state memtable_get_state(const memtable *m) {

@@ -37,8 +37,10 @@ FIRN_INTERNAL NODISCARD status memtable_new(key_order order, uint64_t capacity_b
 /* The same with memory from a pool that memtable_new_pool made for that capacity. */
 FIRN_INTERNAL NODISCARD status memtable_new_pooled(key_order order, uint64_t capacity_bytes,
                                                    arena_pool *pool, memtable **out);
-/* Keeps as spare what one memtable of that capacity holds; NULL when memory is short. */
-FIRN_INTERNAL NODISCARD arena_pool *memtable_new_pool(uint64_t capacity_bytes);
+/* Keeps as spare what one memtable of that capacity holds; NULL when memory is short. `budget` as
+ * in arena_pool_new. */
+FIRN_INTERNAL NODISCARD arena_pool *memtable_new_pool(uint64_t capacity_bytes,
+                                                      memory_budget *budget);
 /* Moves along an edge; any other step ends the process. For the owner, who serialises the calls. */
 FIRN_INTERNAL void memtable_set_state(memtable *m, memtable_state next);
 FIRN_INTERNAL memtable_state memtable_get_state(const memtable *m);

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "base/atomic.h"
 #include "base/check.h"
@@ -183,6 +186,25 @@ FIRN_INTERNAL void memory_unmap_pages(void *memory, size_t bytes) {
     memory_count_free();
     CHECK(munmap(memory, bytes ? bytes : 1) == 0);
 }
+
+FIRN_INTERNAL void *memory_grow_pages(void *memory, size_t bytes, size_t new_bytes) {
+    void *pages = memory_map_pages(new_bytes);
+    if (!pages || !memory)
+        return pages;
+    DCHECK(new_bytes >= bytes);
+    memcpy(pages, memory, bytes);
+    memory_unmap_pages(memory, bytes);
+    return pages;
+}
+
+#ifdef __GLIBC__
+FIRN_INTERNAL void memory_give_back(void) {
+    (void)malloc_trim(0);
+}
+#else
+FIRN_INTERNAL void memory_give_back(void) {
+}
+#endif
 
 FIRN_INTERNAL void memory_forbid(void *memory, size_t bytes) {
     MEMORY_FORBID(memory, bytes);

@@ -26,6 +26,13 @@ FIRN_INTERNAL void memory_free(void *memory); /* NULL is fine */
  * and are huge where the system has such pages, so that one fault serves all of 2 MiB. */
 FIRN_INTERNAL NODISCARD void *memory_map_pages(size_t bytes);
 FIRN_INTERNAL void memory_unmap_pages(void *memory, size_t bytes);
+/* More pages with the same contents, in place of those of memory_map_pages, or, for NULL and 0, new
+ * ones. On NULL the old ones stay. */
+FIRN_INTERNAL NODISCARD void *memory_grow_pages(void *memory, size_t bytes, size_t new_bytes);
+
+/* Hands freed memory that the heap keeps for itself to the system, as far as it forms whole pages.
+ * Takes about a millisecond for some ten megabytes that are free in small pieces. */
+FIRN_INTERNAL void memory_give_back(void);
 
 /* Memory that its owner keeps and nobody may touch until it is allowed again: AddressSanitizer
  * reports whoever does. Other builds do nothing. */

@@ -227,8 +227,8 @@ FIRN_INTERNAL status block_ref_fetch(const block_source *source, block_handle ha
     if (!blocks || !fill)
         return STATUS_OK;
     out->block->owner = blocks;
-    st = cache_insert(blocks, &key, out->block, block_memory_bytes(out->block), block_free_cached,
-                      &out->handle);
+    st = cache_insert(blocks, &key, out->block, block_memory_bytes(out->block) + CACHE_ENTRY_BYTES,
+                      block_free_cached, &out->handle);
     if (UNLIKELY(!status_is_ok(st))) {
         /* The cache has no memory for its entry: the block serves this one reader. */
         out->block->owner = NULL;
@@ -256,4 +256,11 @@ FIRN_INTERNAL void block_ref_to_pin(block_ref *ref, void **pin, void (**unpin)(v
     *pin = ref->handle ? (void *)ref->handle : (void *)ref->block;
     *unpin = ref->handle ? block_unpin_cached : block_free_cached;
     *ref = (block_ref){0};
+}
+
+FIRN_INTERNAL uint64_t block_pin_bytes(void *pin, void (*unpin)(void *pin), bool *is_cached) {
+    *is_cached = unpin == block_unpin_cached;
+    if (*is_cached)
+        return block_memory_bytes(cache_handle_value(pin));
+    return unpin == block_free_cached ? block_memory_bytes(pin) : 0;
 }

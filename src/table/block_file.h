@@ -110,6 +110,8 @@ FIRN_INTERNAL NODISCARD status block_ref_fetch(const block_source *source, block
 FIRN_INTERNAL NODISCARD status block_ref_lookup(const block_source *source, block_handle handle,
                                                 cache *blocks, block_ref *out);
 FIRN_INTERNAL void block_ref_release(block_ref *ref);
+/* What such a pin as block_ref_to_pin makes holds; 0 for others. */
+FIRN_INTERNAL uint64_t block_pin_bytes(void *pin, void (*unpin)(void *pin), bool *is_cached);
 /* Turns the reference into a pin in the form lookups carry; *ref is emptied. */
 FIRN_INTERNAL void block_ref_to_pin(block_ref *ref, void **pin, void (**unpin)(void *pin));
 #endif

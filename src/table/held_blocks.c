@@ -38,6 +38,14 @@ FIRN_INTERNAL status held_blocks_set_separator(held_blocks *h, slice separator) 
     return buf_status(&h->separators);
 }
 
+FIRN_INTERNAL uint64_t held_blocks_memory_bytes(const held_blocks *h) {
+    return h->contents.capacity + h->separators.capacity + h->capacity * sizeof *h->list;
+}
+
+FIRN_INTERNAL uint64_t held_blocks_training_bytes(const held_blocks *h) {
+    return h->count < HELD_BLOCKS_MIN ? 0 : CODEC_DICTIONARY_TRAINING_BYTES;
+}
+
 /* What `packed` bytes save of a block. */
 static size_t held_blocks_stored(size_t packed, size_t raw) {
     return packed ? packed : raw;

@@ -28,6 +28,9 @@ FIRN_INTERNAL NODISCARD status held_blocks_set_separator(held_blocks *h, slice s
 static inline size_t held_blocks_bytes(const held_blocks *h) {
     return h->contents.size;
 }
+FIRN_INTERNAL uint64_t held_blocks_memory_bytes(const held_blocks *h);
+/* What training on them takes beside that. */
+FIRN_INTERNAL uint64_t held_blocks_training_bytes(const held_blocks *h);
 /* Trains a dictionary of at most `most` bytes and tries it at `level`. *out stays empty where it
  * would not save a twentieth. */
 FIRN_INTERNAL NODISCARD status held_blocks_train(const held_blocks *h, size_t most, int level,

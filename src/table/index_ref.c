@@ -44,6 +44,10 @@ out:
     return st;
 }
 
+static uint64_t index_partition_memory_bytes(const index_partition *p) {
+    return sizeof *p + table_index_memory_bytes(&p->index);
+}
+
 static cache_key index_partition_key(const table *t, block_handle handle) {
     const uint8_t *identity = t->source.identity;
     return (cache_key){{decode_fixed64(identity), decode_fixed64(identity + 8)}, handle.offset};
@@ -62,7 +66,7 @@ static status index_ref_read(table *t, uint32_t i, bool fill, index_ref *ref) {
         cache_key key = index_partition_key(t, table_index_handle(&t->top, i));
         p->owner = t->blocks;
         if (!status_is_ok(cache_insert(t->blocks, &key, p,
-                                       sizeof *p + table_index_memory_bytes(&p->index),
+                                       index_partition_memory_bytes(p) + CACHE_ENTRY_BYTES,
                                        index_partition_free, &ref->handle))) {
             p->owner = NULL;
             ref->handle = NULL;
@@ -140,6 +144,10 @@ FIRN_INTERNAL internal_key index_ref_separator_before(const table *t, const inde
         return index_ref_separator(ref, position - 1);
     /* The top has the last separator of each partition. */
     return table_index_separator(&t->top, index_partition_of(t, position - 1));
+}
+
+FIRN_INTERNAL uint64_t index_ref_memory_bytes(const index_ref *ref) {
+    return ref->partition ? index_partition_memory_bytes(ref->partition) : 0;
 }
 
 FIRN_INTERNAL void index_ref_release(index_ref *ref) {

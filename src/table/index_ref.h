@@ -62,6 +62,8 @@ static inline internal_key index_ref_separator(const index_ref *ref, uint32_t po
 FIRN_INTERNAL internal_key index_ref_separator_before(const table *t, const index_ref *ref,
                                                       uint32_t position);
 FIRN_INTERNAL void index_ref_release(index_ref *ref);
+/* Memory of the partition it refers to; 0 if it refers to none. */
+FIRN_INTERNAL uint64_t index_ref_memory_bytes(const index_ref *ref);
 
 /* Reads and checks partition `i` < t->top.count, from the file. The index is the caller's. */
 FIRN_INTERNAL NODISCARD status index_partition_read(table *t, uint32_t i, table_index *out);

@@ -231,6 +231,7 @@ static void table_free(table *t) {
     memory_free(t->ranges);
     block_free(t->range_block);
     vfs_close(t->file);
+    memory_budget_release(t->memory, MEMORY_TABLES, t->charged);
     memory_free(t);
 }
 
@@ -242,6 +243,7 @@ FIRN_INTERNAL status table_open(const table_open_args *args, table **out) {
         return error_status(FIRN_NO_MEMORY, "cannot open '%s': no memory", args->path);
     t->order = args->order;
     t->blocks = args->blocks;
+    t->memory = args->memory;
     atomic_u32_init(&t->references, 1);
     TRY(table_open_file(t, args));
     TRY(table_read_meta(&t->source, t->footer.meta_index, &t->meta));
@@ -256,6 +258,8 @@ FIRN_INTERNAL status table_open(const table_open_args *args, table **out) {
     t->verifies_reads = args->verifies_reads;
     if (args->is_mapped)
         table_map_file(t);
+    t->charged = table_memory_bytes(t);
+    memory_budget_charge(t->memory, MEMORY_TABLES, t->charged);
     *out = t;
     return STATUS_OK;
 out:
@@ -294,7 +298,7 @@ FIRN_INTERNAL bool table_may_have_prefix(const table *t, slice prefix) {
 FIRN_INTERNAL uint64_t table_memory_bytes(const table *t) {
     return sizeof *t + table_index_memory_bytes(&t->index) + table_index_memory_bytes(&t->top) +
            t->filter_memory_bytes + codec_dictionary_memory_bytes(t->dictionary) +
-           (t->ranges ? t->ranges->bytes + t->range_block->raw_bytes : 0);
+           (t->ranges ? t->ranges->bytes + t->range_block->raw_bytes : 0) + table_states_bytes(t);
 }
 
 /* Whether the key sought may begin the block after `position` although the separator of `position`

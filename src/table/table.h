@@ -16,6 +16,7 @@
 #include "format/range_tombstone.h"
 #include "iter/iter.h"
 #include "platform/vfs.h"
+#include "util/memory_budget.h"
 
 typedef struct table table;
 
@@ -23,8 +24,9 @@ typedef struct table_open_args {
     const firn_vfs *vfs;
     const char *path;
     key_order order;
-    cache *blocks;                    /* kept; NULL: blocks are read each time */
-    uint64_t expected_bytes;          /* 0: unknown. Other sizes are CORRUPTION */
+    cache *blocks;           /* kept; NULL: blocks are read each time */
+    memory_budget *memory;   /* kept; may be NULL: index, filter and iterators are charged to it */
+    uint64_t expected_bytes; /* 0: unknown. Other sizes are CORRUPTION */
     const uint8_t *expected_identity; /* NULL: unknown */
     uint64_t index_memory_max; /* a partitioned index is held decoded as a whole if it takes no
                                   more; a table without a cache holds it always */

@@ -57,7 +57,26 @@ struct table_builder {
     buf separator;
     table_hashes keys, prefixes; /* for the filters */
     uint32_t prefix_bytes;       /* of the last key's prefix; 0: it has none */
+    uint64_t charged;            /* to args.memory */
 };
+
+static uint64_t table_builder_block_memory(const block_builder *block) {
+    return block->data.capacity + block->restarts.capacity;
+}
+
+/* Charges what the builder holds by now, and `more` that it is about to take. */
+static void table_builder_pay(table_builder *b, uint64_t more) {
+    uint64_t held = TABLE_WRITER_BYTES + b->output.packed_capacity +
+                    (b->keys.capacity + b->prefixes.capacity) * sizeof *b->keys.list +
+                    table_builder_block_memory(&b->data) + table_builder_block_memory(&b->index) +
+                    table_builder_block_memory(&b->range_tombstones) +
+                    held_blocks_memory_bytes(&b->held) + b->dictionary.capacity +
+                    codec_dictionary_memory_bytes(b->packer) + more;
+    if (LIKELY(held == b->charged))
+        return;
+    memory_budget_adjust(b->args.memory, MEMORY_JOBS, b->charged, held);
+    b->charged = held;
+}
 
 static COLD status table_builder_no_memory(const table_builder *b) {
     return error_status(FIRN_NO_MEMORY, "cannot write '%s': no memory", b->args.file->path);
@@ -87,6 +106,7 @@ FIRN_INTERNAL status table_builder_new(const table_builder_args *args, table_bui
         table_builder_free(b);
         return st;
     }
+    table_builder_pay(b, 0);
     *out = b;
     return STATUS_OK;
 }
@@ -105,8 +125,9 @@ FIRN_INTERNAL void table_builder_free(table_builder *b) {
         buf_deinit(bufs[i]);
     held_blocks_deinit(&b->held);
     codec_dictionary_free(b->packer);
-    memory_free(b->keys.list);
-    memory_free(b->prefixes.list);
+    memory_unmap_pages(b->keys.list, b->keys.capacity * sizeof *b->keys.list);
+    memory_unmap_pages(b->prefixes.list, b->prefixes.capacity * sizeof *b->prefixes.list);
+    memory_budget_release(b->args.memory, MEMORY_JOBS, b->charged);
     memory_free(b);
 }
 
@@ -130,6 +151,7 @@ static status table_builder_cut_block(table_builder *b) {
     }
     block_builder_clear(&b->data);
     b->properties.data_blocks++;
+    table_builder_pay(b, 0);
 out:
     return st;
 }
@@ -145,6 +167,7 @@ static status table_builder_let_go(table_builder *b) {
     status st = STATUS_OK;
     const held_blocks *h = &b->held;
     size_t contents_skip = 0, separator_skip = 0;
+    table_builder_pay(b, held_blocks_training_bytes(h));
     TRY(held_blocks_train(h, b->args.dictionary_bytes, b->args.codec_level, &b->dictionary));
     if (b->dictionary.size) {
         TRY(codec_dictionary_new_packer(buf_slice(&b->dictionary), b->args.codec_level,
@@ -164,6 +187,7 @@ static status table_builder_let_go(table_builder *b) {
     }
     b->is_holding = false;
     held_blocks_deinit(&b->held);
+    table_builder_pay(b, 0);
 out:
     return status_is(st, FIRN_NO_MEMORY) ? table_builder_no_memory(b) : st;
 }
@@ -196,7 +220,8 @@ static status table_builder_index_pending(table_builder *b, const internal_key *
 
 static bool table_hashes_grow(table_hashes *h) {
     uint64_t capacity = h->capacity ? h->capacity * 2 : 4096;
-    uint64_t *list = memory_resize(h->list, capacity * sizeof *list);
+    uint64_t *list =
+        memory_grow_pages(h->list, h->capacity * sizeof *list, capacity * sizeof *list);
     if (!list)
         return false;
     h->list = list;
@@ -410,12 +435,14 @@ static status table_builder_write_filter(table_builder *b, const table_hashes *h
     if (bits == 0)
         return STATUS_OK;
     size_t bytes = filter_bytes(hashes->count, bits);
+    table_builder_pay(b, bytes);
     uint8_t *filter = memory_new(bytes);
     if (!filter)
         return table_builder_no_memory(b);
     filter_build(hashes->list, hashes->count, bits, filter);
     status st = table_writer_block(&b->output, slice_of(filter, bytes), CODEC_NONE, out);
     memory_free(filter);
+    table_builder_pay(b, 0);
     return st;
 }
 

@@ -20,7 +20,8 @@
 typedef struct table_builder table_builder;
 
 typedef struct table_builder_args {
-    vfs_file *file; /* empty */
+    vfs_file *file;        /* empty */
+    memory_budget *memory; /* kept; may be NULL */
     key_order order;
     uint32_t keyspace;
     uint8_t identity[16];

@@ -182,14 +182,6 @@ static void table_cache_fill_slot_locked(table_cache *c, table_slot *slot, table
     atomic_ptr_store(&slot->open, t, memory_order_seq_cst);
 }
 
-/* Indexes and filters are paid for by the block cache: one budget for both. */
-static void table_cache_charge_locked(table_cache *c) {
-    mutex_assert_held(&c->guard);
-    uint64_t bytes = c->args.blocks_bytes, used = c->stats.memory_bytes;
-    if (c->args.blocks && bytes)
-        cache_set_capacity(c->args.blocks, bytes - (used < bytes / 2 ? used : bytes / 2));
-}
-
 /* --- closing; no lock is held --- */
 
 static void table_cache_reclaim(epoch_item *item) {
@@ -235,10 +227,8 @@ FIRN_INTERNAL void table_cache_forget(table_cache *c, const table_locator *where
     table *closed = NULL;
     mutex_lock(&c->guard);
     table *t = table_cache_find_locked(c, where);
-    if (t) {
+    if (t)
         table_cache_close_locked(c, t, &closed);
-        table_cache_charge_locked(c);
-    }
     mutex_unlock(&c->guard);
     table_cache_retire(c, closed);
 }
@@ -303,6 +293,7 @@ static status table_cache_try_open(table_cache *c, const table_locator *where, k
         .path = file_path(path, c->args.directory, FILE_TABLE, where->number),
         .order = order,
         .blocks = c->args.blocks,
+        .memory = c->args.memory,
         .expected_bytes = where->file_bytes,
         .expected_identity = where->identity,
         .index_memory_max = table_cache_index_room(c),
@@ -367,7 +358,6 @@ static table *table_cache_add(table_cache *c, const table_locator *where, table_
     table_ref(t);
     table_cache_fill_slot_locked(c, slot, t);
     table_cache_evict_locked(c, c->args.tables_max, &closed);
-    table_cache_charge_locked(c);
     mutex_unlock(&c->guard);
     table_unref(opened);
     table_cache_retire(c, closed);

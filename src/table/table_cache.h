@@ -25,7 +25,7 @@ typedef struct table_cache_args {
     const firn_vfs *vfs;
     const char *directory; /* borrowed for the cache's life */
     cache *blocks;         /* may be NULL */
-    uint64_t blocks_bytes; /* its capacity, of which indexes and filters take up to half; 0: none */
+    memory_budget *memory; /* kept; may be NULL: what open tables hold is charged to it */
     epoch *readers;        /* kept: who peeks is inside */
     uint64_t tables_max;   /* or TABLE_CACHE_KEEPS_ALL */
     uint64_t memory_max;   /* for indexes and filters; 0: no limit */

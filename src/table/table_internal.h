@@ -31,6 +31,8 @@ struct table {
     block_source source;
     key_order order;
     cache *blocks; /* NULL: none */
+    memory_budget *memory;
+    uint64_t charged; /* to it */
     table_footer footer;
     table_meta_index meta;
     table_properties properties;
@@ -93,5 +95,7 @@ static inline bool table_in_place_is_good(const table *t, const block_ref *ref) 
     return !block_ref_is_in_place(ref) || LIKELY(status_is_ok(vfs_map_check(&t->mapping)));
 }
 FIRN_INTERNAL void table_map_file(table *t);
+/* What the mapped table remembers of its blocks. */
+FIRN_INTERNAL size_t table_states_bytes(const table *t);
 FIRN_INTERNAL void table_unmap_file(table *t);
 #endif

@@ -23,15 +23,21 @@ enum {
     TABLE_AHEAD_BYTES_MAX = 2 << 20
 };
 
+/* Whole pages of its own: the heap would keep a window of each job for good. */
+static void table_scratch_deinit(table_scratch *s) {
+    if (s->data)
+        memory_unmap_pages(s->data, s->capacity + BLOCK_SLACK_BYTES);
+    *s = (table_scratch){0};
+}
+
 static status table_scratch_reserve(table_iter *it, table_scratch *s, size_t bytes) {
     if (LIKELY(bytes <= s->capacity))
         return STATUS_OK;
-    uint8_t *data = memory_new(bytes + BLOCK_SLACK_BYTES);
+    uint8_t *data = memory_map_pages(bytes + BLOCK_SLACK_BYTES);
     if (!data)
         return error_status(FIRN_NO_MEMORY, "%s: no memory to read %zu bytes ahead",
                             it->t->file->path, bytes);
-    memset(data + bytes, 0, BLOCK_SLACK_BYTES);
-    memory_free(s->data);
+    table_scratch_deinit(s);
     *s = (table_scratch){data, bytes};
     return STATUS_OK;
 }
@@ -155,6 +161,31 @@ out:
     return st;
 }
 
+/* Charges what the iterator holds where that is more than before. Jobs are not refused: without
+ * them no memory becomes free. */
+static status table_iter_pay(table_iter *it) {
+    status st = STATUS_OK;
+    table_iter_charge *c = &it->charge;
+    uint64_t block = it->ref.block ? block_memory_bytes(it->ref.block) : 0;
+    uint64_t part = UNLIKELY(it->part.partition != NULL) ? index_ref_memory_bytes(&it->part) : 0;
+    uint64_t own =
+        table_iter_memory_bytes(it) + (it->ref.handle ? 0 : block) + (it->part.handle ? 0 : part);
+    uint64_t pinned = (it->ref.handle ? block : 0) + (it->part.handle ? part : 0);
+    if (UNLIKELY(own > c->own)) {
+        if (c->kind == MEMORY_JOBS)
+            memory_budget_charge(c->budget, MEMORY_JOBS, own - c->own);
+        else
+            TRY(memory_budget_try_charge(c->budget, MEMORY_READERS, own - c->own));
+        c->own = own;
+    }
+    if (UNLIKELY(pinned > c->pinned)) {
+        TRY(memory_budget_try_charge(c->budget, MEMORY_PINS, pinned - c->pinned));
+        c->pinned = pinned;
+    }
+out:
+    return st;
+}
+
 /* Makes data block `position` the run, or with a target only what lies from there on to the next
  * restart point. */
 static status table_iter_try_load(table_iter *it, uint32_t position, bool forward,
@@ -167,7 +198,8 @@ static status table_iter_try_load(table_iter *it, uint32_t position, bool forwar
     if (it->windowed) {
         TRY(table_window_view(it, handle, forward, &view));
         it->position = position;
-        st = table_iter_decode(it, &view, block_piece_whole(&view), NULL);
+        TRY(table_iter_decode(it, &view, block_piece_whole(&view), NULL));
+        st = table_iter_pay(it);
         goto out;
     }
     TRY(table_iter_hold(it, position, forward, again));
@@ -180,7 +212,8 @@ static status table_iter_try_load(table_iter *it, uint32_t position, bool forwar
                                  "malformed restart point in the data block");
         goto out;
     }
-    st = table_iter_decode(it, &view, piece, target);
+    TRY(table_iter_decode(it, &view, piece, target));
+    st = table_iter_pay(it);
 out:
     return st;
 }
@@ -375,8 +408,11 @@ static void *table_iter_origin(const iter *base) {
 }
 
 FIRN_INTERNAL void table_iter_detach(table_iter *it) {
+    table_iter_charge *c = &it->charge;
     block_ref_release(&it->ref);
     index_ref_release(&it->part);
+    memory_budget_release(c->budget, MEMORY_PINS, c->pinned);
+    c->pinned = 0;
     table_unref(it->t);
     it->t = NULL;
     it->window_bytes = 0;
@@ -386,9 +422,10 @@ FIRN_INTERNAL void table_iter_detach(table_iter *it) {
 FIRN_INTERNAL void table_iter_deinit(table_iter *it) {
     table_iter_detach(it);
     block_run_deinit(&it->run);
-    memory_free(it->window.data);
-    memory_free(it->expanded.data);
-    it->window = it->expanded = (table_scratch){0};
+    table_scratch_deinit(&it->window);
+    table_scratch_deinit(&it->expanded);
+    memory_budget_release(it->charge.budget, it->charge.kind, it->charge.own);
+    it->charge.own = 0;
 }
 
 FIRN_INTERNAL uint64_t table_iter_memory_bytes(const table_iter *it) {
@@ -420,6 +457,11 @@ FIRN_INTERNAL void table_iter_attach(table_iter *it, table *t, const table_read_
     it->args = *args;
     it->windowed = args->read_ahead && !args->fill_cache;
     it->sought.stage = TABLE_ITER_NOTHING_SOUGHT;
+    memory_kind kind = it->windowed ? MEMORY_JOBS : MEMORY_READERS;
+    if (it->charge.own > 0 && it->charge.kind != kind)
+        memory_budget_move(it->charge.budget, it->charge.kind, kind, it->charge.own);
+    it->charge.budget = t->memory;
+    it->charge.kind = kind;
     table_iter_forget_pace(it);
 }
 

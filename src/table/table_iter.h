@@ -24,6 +24,12 @@ typedef enum table_iter_stage {
     TABLE_ITER_BLOCK_FOUND, /* its position; what a search of the block touches is on its way */
     TABLE_ITER_PIECE_FOUND  /* the block is held and the piece is on its way */
 } table_iter_stage;
+/* What an iterator has charged: its own memory, and the block it pins in the cache. */
+typedef struct table_iter_charge {
+    memory_budget *budget; /* NULL: never attached, or nobody counts */
+    memory_kind kind;      /* of `own` */
+    uint64_t own, pinned;
+} table_iter_charge;
 
 typedef struct table_iter {
     iter base;
@@ -52,6 +58,7 @@ typedef struct table_iter {
 
     uint64_t ahead_end; /* the file system was told up to here */
     size_t ahead_step;
+    table_iter_charge charge;
 } table_iter;
 
 /* Makes it an unpositioned iterator over `t`, whose reference it takes. It must be attached to

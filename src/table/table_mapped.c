@@ -30,11 +30,19 @@ FIRN_INTERNAL bool table_is_mapped(const table *t) {
     return t->mapping.file != NULL;
 }
 
+static size_t table_state_words(const table *t) {
+    return ((size_t)t->block_count + TABLE_STATES_PER_WORD - 1) / TABLE_STATES_PER_WORD;
+}
+
+FIRN_INTERNAL size_t table_states_bytes(const table *t) {
+    return t->states ? table_state_words(t) * sizeof *t->states : 0;
+}
+
 /* Without a mapping, or memory for the states, the table is read from the file. */
 FIRN_INTERNAL void table_map_file(table *t) {
     if (t->block_count == 0)
         return;
-    size_t words = ((size_t)t->block_count + TABLE_STATES_PER_WORD - 1) / TABLE_STATES_PER_WORD;
+    size_t words = table_state_words(t);
     t->states = memory_new(words * sizeof *t->states);
     if (!t->states)
         return;

@@ -9,7 +9,7 @@ FIRN_INTERNAL status table_writer_init(table_writer *o, vfs_file *file,
                                        const uint8_t identity[16]) {
     *o = (table_writer){.file = file};
     memcpy(o->identity, identity, sizeof o->identity);
-    o->buffer = memory_new(TABLE_WRITER_BYTES);
+    o->buffer = memory_map_pages(TABLE_WRITER_BYTES);
     if (!o->buffer)
         return error_status(FIRN_NO_MEMORY, "cannot write '%s': no memory for its buffer",
                             file->path);
@@ -17,7 +17,7 @@ FIRN_INTERNAL status table_writer_init(table_writer *o, vfs_file *file,
 }
 
 FIRN_INTERNAL void table_writer_deinit(table_writer *o) {
-    memory_free(o->buffer);
+    memory_unmap_pages(o->buffer, TABLE_WRITER_BYTES);
     memory_free(o->packed);
     *o = (table_writer){0};
 }

@@ -19,7 +19,7 @@ enum {
     ARENA_BLOCK_BYTES_MIN = 1024,
     ARENA_PAGE_BYTES = 4096,
     /* From here on a block consists of pages straight from the system, huge where that works. */
-    ARENA_MAPPED_BYTES_MIN = 2 << 20
+    ARENA_MAPPED_BYTES_MIN = 128 << 10
 };
 
 typedef struct arena_block {
@@ -32,6 +32,7 @@ typedef struct arena_block {
 struct arena_pool {
     size_t block_bytes;       /* set at birth */
     uint64_t spare_bytes_max; /* set at birth */
+    memory_budget *budget;    /* set at birth; not told under the mutex */
     atomic_u32 references;
     mutex guard;        /* all below; a leaf */
     arena_block *spare; /* last given back, first taken: the warmest */
@@ -66,12 +67,14 @@ static void arena_block_free(arena_block *block) {
 
 /* --- the pool --- */
 
-FIRN_INTERNAL arena_pool *arena_pool_new(size_t block_bytes, uint64_t spare_bytes_max) {
+FIRN_INTERNAL arena_pool *arena_pool_new(size_t block_bytes, uint64_t spare_bytes_max,
+                                         memory_budget *budget) {
     arena_pool *pool = memory_new_zeroed(sizeof *pool);
     if (!pool)
         return NULL;
     pool->block_bytes = arena_block_bytes(block_bytes);
     pool->spare_bytes_max = spare_bytes_max;
+    pool->budget = budget;
     atomic_u32_init(&pool->references, 1);
     mutex_init(&pool->guard);
     return pool;
@@ -96,9 +99,11 @@ FIRN_INTERNAL void arena_pool_unref(arena_pool *pool) {
 FIRN_INTERNAL void arena_pool_trim(arena_pool *pool) {
     mutex_lock(&pool->guard);
     arena_block *block = pool->spare;
+    uint64_t bytes = pool->stats.spare_bytes;
     pool->spare = NULL;
     pool->stats.spare_bytes = 0;
     mutex_unlock(&pool->guard);
+    memory_budget_release(pool->budget, MEMORY_SPARE, bytes);
     while (block) {
         memory_allow(block, pool->block_bytes);
         arena_block *next = block->next;
@@ -126,11 +131,17 @@ static arena_block *arena_pool_take(arena_pool *pool, size_t bytes, bool may_be_
         pool->stats.used_bytes += bytes;
     }
     mutex_unlock(&pool->guard);
-    if (block)
+    if (block) {
+        memory_budget_move(pool->budget, MEMORY_SPARE, MEMORY_MEMTABLES, bytes);
         return block;
+    }
+    /* Charged first: the cache has made room before the pages are touched. */
+    memory_budget_charge(pool->budget, MEMORY_MEMTABLES, bytes);
     block = arena_block_new(bytes);
-    if (!block)
+    if (!block) {
+        memory_budget_release(pool->budget, MEMORY_MEMTABLES, bytes);
         return NULL;
+    }
     mutex_lock(&pool->guard);
     pool->stats.fresh++;
     pool->stats.used_bytes += bytes;
@@ -151,20 +162,26 @@ static void arena_pool_give(arena_pool *pool, arena_block *block) {
         memory_forbid(block, bytes);
     }
     mutex_unlock(&pool->guard);
-    if (!keep)
+    if (keep) {
+        memory_budget_move(pool->budget, MEMORY_MEMTABLES, MEMORY_SPARE, bytes);
+    } else {
         arena_block_free(block);
+        memory_budget_release(pool->budget, MEMORY_MEMTABLES, bytes);
+    }
 }
 
 static void arena_pool_charge(arena_pool *pool, uint64_t bytes) {
     mutex_lock(&pool->guard);
     pool->stats.used_bytes += bytes;
     mutex_unlock(&pool->guard);
+    memory_budget_charge(pool->budget, MEMORY_MEMTABLES, bytes);
 }
 
 static void arena_pool_discharge(arena_pool *pool, uint64_t bytes) {
     mutex_lock(&pool->guard);
     pool->stats.used_bytes -= bytes;
     mutex_unlock(&pool->guard);
+    memory_budget_release(pool->budget, MEMORY_MEMTABLES, bytes);
 }
 
 /* --- the arena --- */

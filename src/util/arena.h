@@ -16,12 +16,13 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
+#include "util/memory_budget.h"
 
 typedef struct arena arena;
 typedef struct arena_pool arena_pool;
 
 /* NULL when memory is short. `block_bytes`: size of an ordinary block, the first one included; from
- * 2 MiB on blocks are whole pages from the system. Requests over a quarter of it stand alone. */
+ * 128 KiB on blocks are whole pages from the system. Requests over a quarter of it stand alone. */
 FIRN_INTERNAL NODISCARD arena *arena_new(size_t block_bytes);
 /* The same with the pool's size of blocks; takes a reference on the pool. */
 FIRN_INTERNAL NODISCARD arena *arena_new_pooled(arena_pool *pool);
@@ -34,8 +35,10 @@ FIRN_INTERNAL NODISCARD void *arena_allocate_zeroed(arena *a, size_t bytes);
 /* Bytes taken from the system: the exact charge. */
 FIRN_INTERNAL uint64_t arena_bytes(const arena *a);
 
-/* Keeps at most `spare_bytes_max` of blocks that no arena uses; NULL when memory is short. */
-FIRN_INTERNAL NODISCARD arena_pool *arena_pool_new(size_t block_bytes, uint64_t spare_bytes_max);
+/* Keeps at most `spare_bytes_max` of blocks that no arena uses; NULL when memory is short. What its
+ * arenas hold is charged to `budget` (kept; may be NULL) as memtables, the rest as spare. */
+FIRN_INTERNAL NODISCARD arena_pool *arena_pool_new(size_t block_bytes, uint64_t spare_bytes_max,
+                                                   memory_budget *budget);
 FIRN_INTERNAL void arena_pool_ref(arena_pool *pool);
 FIRN_INTERNAL void arena_pool_unref(arena_pool *pool); /* NULL is fine */
 /* Gives all spare blocks back to the system. */

@@ -7,7 +7,7 @@
 
 FIRN_INTERNAL status version_set_new(const version_set_args *args, version_set **out) {
     version_set *vs = memory_new_aligned(CACHE_LINE_BYTES, sizeof *vs);
-    arena_pool *pool = vs ? memtable_new_pool(args->memtable_bytes) : NULL;
+    arena_pool *pool = vs ? memtable_new_pool(args->memtable_bytes, args->memory) : NULL;
     *out = NULL;
     if (!pool) {
         memory_free(vs);
@@ -18,6 +18,7 @@ FIRN_INTERNAL status version_set_new(const version_set_args *args, version_set *
     vs->directory = args->directory;
     vs->order = args->order;
     vs->memtable_bytes = args->memtable_bytes;
+    vs->memory = args->memory;
     vs->memtable_memory = pool;
     vs->grave = args->grave;
     vs->readers = args->readers;

@@ -24,8 +24,9 @@ typedef struct version_set_args {
     const char *directory; /* borrowed for its life */
     key_order order;       /* of keyspace 0, and of those whose comparator has that name */
     uint64_t memtable_bytes;
-    graveyard *grave; /* borrowed for its life: receives tables nobody can reach */
-    epoch *readers;   /* borrowed for its life, and longer by what still waits in it */
+    memory_budget *memory; /* kept: memtables are charged to it; may be NULL */
+    graveyard *grave;      /* borrowed for its life: receives tables nobody can reach */
+    epoch *readers;        /* borrowed for its life, and longer by what still waits in it */
 } version_set_args;
 
 FIRN_INTERNAL NODISCARD status version_set_new(const version_set_args *args, version_set **out);
@@ -135,6 +136,11 @@ FIRN_INTERNAL bool version_set_mark_compacting(version_set *vs, table_meta *cons
  * no longer marked. */
 FIRN_INTERNAL void version_set_with_state(version_set *vs, uint32_t keyspace,
                                           void (*look)(void *context, version *now), void *context);
+
+/* Gives spare arenas back to the system. */
+FIRN_INTERNAL void version_set_trim_memory(version_set *vs);
+/* The account that was given at birth. */
+FIRN_INTERNAL memory_budget *version_set_memory_budget(const version_set *vs);
 
 /* --- facts from the manifest --- */
 

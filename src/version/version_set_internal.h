@@ -27,6 +27,7 @@ struct version_set {
     const char *directory;
     key_order order;
     uint64_t memtable_bytes;
+    memory_budget *memory;       /* NULL: nobody counts */
     arena_pool *memtable_memory; /* one reference; outlives the version set while readers hold any
                                   * memtable */
     graveyard *grave;

@@ -252,3 +252,11 @@ FIRN_INTERNAL void version_set_get_memory(version_set *vs, uint64_t now_ns,
     /* All memtables live in the pool; what is not counted above is gone but for its readers. */
     out->held_bytes = pool.used_bytes > in_use ? pool.used_bytes - in_use : 0;
 }
+
+FIRN_INTERNAL void version_set_trim_memory(version_set *vs) {
+    arena_pool_trim(vs->memtable_memory);
+}
+
+FIRN_INTERNAL memory_budget *version_set_memory_budget(const version_set *vs) {
+    return vs->memory;
+}

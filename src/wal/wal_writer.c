@@ -44,6 +44,7 @@ FIRN_INTERNAL status wal_writer_new(const wal_writer_args *args, wal_writer **ou
     w->io = args->io;
     w->spares_max = args->spares_max < WAL_SPARES_MAX ? args->spares_max : WAL_SPARES_MAX;
     w->events = args->events;
+    w->memory = args->memory;
     w->segment_bytes_max =
         wal_writer_or_default(args->segment_bytes_max, WAL_WRITER_SEGMENT_BYTES_MAX);
     w->append.next_bytes =
@@ -82,6 +83,7 @@ FIRN_INTERNAL void wal_writer_free(wal_writer *w) {
         (void)handle->methods->truncate(handle, w->append.offset);
     }
     wal_segments_deinit(w);
+    memory_budget_release(w->memory, MEMORY_LOG, w->append.buffer.capacity);
     buf_deinit(&w->append.buffer);
     mutex_deinit(&w->list_mutex);
     mutex_deinit(&w->sync_mutex);
@@ -204,10 +206,13 @@ out:
 
 static status wal_append_reserve_buffer(wal_writer *w, uint64_t bytes) {
     buf *b = &w->append.buffer;
+    size_t capacity = b->capacity;
     if (b->capacity > WAL_WRITER_BUFFER_KEPT_BYTES && bytes <= WAL_WRITER_BUFFER_KEPT_BYTES)
         buf_deinit(b);
     buf_clear(b);
-    if (bytes > SIZE_MAX || !buf_reserve(b, (size_t)bytes))
+    bool has_room = bytes <= SIZE_MAX && buf_reserve(b, (size_t)bytes);
+    memory_budget_adjust(w->memory, MEMORY_LOG, capacity, b->capacity);
+    if (!has_room)
         return error_status(FIRN_NO_MEMORY, "no memory to write %llu bytes to the log",
                             (unsigned long long)bytes);
     return STATUS_OK;

@@ -17,6 +17,7 @@
 #include "format/batch.h"
 #include "platform/vfs.h"
 #include "util/event_log.h"
+#include "util/memory_budget.h"
 
 typedef struct wal_writer wal_writer;
 
@@ -50,6 +51,7 @@ typedef struct wal_writer_args {
     wal_io io;
     uint32_t spares_max;           /* segments of full size that are kept for reuse when released */
     event_log *events;             /* kept; may be NULL */
+    memory_budget *memory;         /* kept; may be NULL */
     const wal_segment_info *older; /* still needed; kept until released */
     size_t older_count;
 } wal_writer_args;

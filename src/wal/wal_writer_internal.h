@@ -51,7 +51,8 @@ struct wal_writer {
     uint64_t segment_bytes_max;
     wal_io io;
     uint32_t spares_max;
-    event_log *events; /* may be NULL */
+    event_log *events;     /* may be NULL */
+    memory_budget *memory; /* may be NULL */
 
     /* Owned by the appending thread. */
     struct {

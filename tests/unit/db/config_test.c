@@ -13,7 +13,7 @@ TEST(config, defaults_follow_from_the_memory_budget) {
     o.memory_bytes = 256 << 20;
     db_config c = derived(&o);
     assert_int_equal(c.memtable_bytes, 32 << 20);
-    assert_int_equal(c.cache_bytes, 128 << 20);
+    assert_int_equal(c.cache_bytes, 256 << 20);
     assert_int_equal(c.tree.level_base_bytes, 128 << 20);
     o.memory_bytes = 2 << 20; /* both ends of the clamp */
     assert_int_equal(derived(&o).memtable_bytes, 1 << 20);

@@ -200,7 +200,7 @@ TEST(memtable, one_from_a_pool_leaves_its_memory_to_the_next) {
     arena_pool_stats stats;
     memtable *m = NULL;
     uint64_t ordinary = 0;
-    arena_pool *pool = memtable_new_pool(1 << 20);
+    arena_pool *pool = memtable_new_pool(1 << 20, NULL);
     assert_non_null(pool);
     for (int round = 0; round < 3; round++) {
         char key[32];

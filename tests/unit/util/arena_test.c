@@ -102,7 +102,7 @@ TEST(arena, impossible_sizes_are_refused_not_wrapped) {
 
 TEST(arena, blocks_pass_from_one_arena_of_a_pool_to_the_next) {
     arena_pool_stats stats;
-    arena_pool *pool = arena_pool_new(4096, 2 * 4096);
+    arena_pool *pool = arena_pool_new(4096, 2 * 4096, NULL);
     assert_non_null(pool);
     arena *a = arena_new_pooled(pool);
     assert_non_null(a);
@@ -133,7 +133,7 @@ TEST(arena, blocks_pass_from_one_arena_of_a_pool_to_the_next) {
 TEST(arena, a_trimmed_pool_holds_nothing_and_goes_on) {
     arena_pool_stats stats;
     uint64_t live = memory_live_count();
-    arena_pool *pool = arena_pool_new((size_t)2 << 20, (uint64_t)8 << 20);
+    arena_pool *pool = arena_pool_new((size_t)2 << 20, (uint64_t)8 << 20, NULL);
     assert_non_null(pool);
     for (int round = 0; round < 3; round++) {
         arena *a = arena_new_pooled(pool);
@@ -155,7 +155,7 @@ TEST(arena, a_trimmed_pool_holds_nothing_and_goes_on) {
     arena_pool_unref(pool);
     arena_pool_unref(NULL);
     memory_fail_after(1, true);
-    assert_null(arena_pool_new(4096, 4096));
+    assert_null(arena_pool_new(4096, 4096, NULL));
     memory_fail_after(0, false);
     assert_int_equal(memory_live_count(), live);
 }
