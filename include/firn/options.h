@@ -240,12 +240,12 @@ typedef struct firn_read_options {
 
     /* Gets and iterators. */
     firn_choice cached_only; /* WOULD_BLOCK instead of touching the disk: for event loops, which
-                                hand such reads to a thread that may wait. What is in memtables and
-                                in the block cache is served; a file whose pages the kernel holds
-                                counts as disk, for whether it does cannot be known. An iterator
-                                that would block ends with that status; the next seek tries again.
-                                Tables that are mapped are such files: use FIRN_TABLE_IO_PREAD.
-                                Default FIRN_NO */
+                                hand such reads to a thread that may wait. What is in memtables, in
+                                the block cache, and (on Linux, by preadv2 with RWF_NOWAIT) in the
+                                system's own cache of files is served, from tables that were opened
+                                before. An iterator that would block ends with that status; the next
+                                seek tries again. Values of 1 MiB and more always would. Default
+                                FIRN_NO */
 } firn_read_options;
 
 #define FIRN_READ_OPTIONS_INIT FIRN_INIT_SIZED(firn_read_options)

@@ -63,6 +63,9 @@ typedef struct firn_file_methods {
        what was announced well before keeps one writer from filling the device's queue. It promises
        nothing. */
     void (*will_sync)(firn_file *file, uint64_t offset, uint64_t bytes);
+    /* NULL, or reads all `count` bytes if that takes no wait for the device, for cached-only reads;
+       EAGAIN if it would, or if that cannot be told. */
+    int (*read_cached_at)(firn_file *file, uint64_t offset, void *data, size_t count);
 } firn_file_methods;
 
 struct firn_file {

@@ -82,6 +82,15 @@ FIRN_INTERNAL status vfs_read_exact(vfs_file *file, uint64_t offset, void *data,
     return st;
 }
 
+FIRN_INTERNAL status vfs_read_cached(vfs_file *file, uint64_t offset, void *data, size_t count) {
+    const firn_file_methods *methods = file->handle->methods;
+    bool has_it = methods->size >= offsetof(firn_file_methods, read_cached_at) + sizeof(void *);
+    if (has_it && methods->read_cached_at &&
+        methods->read_cached_at(file->handle, offset, data, count) == 0)
+        return STATUS_OK;
+    return status_of(FIRN_WOULD_BLOCK, "the bytes are not in memory");
+}
+
 FIRN_INTERNAL status vfs_write(vfs_file *file, uint64_t offset, const void *data, size_t count) {
     int error = file->handle->methods->write_at(file->handle, offset, data, count);
     if (UNLIKELY(error))

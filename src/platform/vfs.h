@@ -41,6 +41,9 @@ FIRN_INTERNAL NODISCARD status vfs_read_exact(vfs_file *file, uint64_t offset, v
 /* Reads up to `count`; *got < count only at the end of the file. */
 FIRN_INTERNAL NODISCARD status vfs_read(vfs_file *file, uint64_t offset, void *data, size_t count,
                                         size_t *got);
+/* Reads exactly `count` bytes without waiting for the device; WOULD_BLOCK if that cannot be. */
+FIRN_INTERNAL NODISCARD status vfs_read_cached(vfs_file *file, uint64_t offset, void *data,
+                                               size_t count);
 FIRN_INTERNAL NODISCARD status vfs_write(vfs_file *file, uint64_t offset, const void *data,
                                          size_t count);
 FIRN_INTERNAL NODISCARD status vfs_sync(vfs_file *file);

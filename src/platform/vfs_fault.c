@@ -147,6 +147,16 @@ static int fault_file_get_size(firn_file *file, uint64_t *bytes) {
     return f->under->methods->get_size(f->under, bytes);
 }
 
+/* What fails is not in memory either. */
+static int fault_file_read_cached_at(firn_file *file, uint64_t offset, void *data, size_t count) {
+    fault_file *f = fault_file_of(file);
+    const firn_file_methods *under = f->under->methods;
+    fault_verdict verdict = fault_judge_file(f, VFS_FAULT_READ);
+    if (verdict.error || verdict.flip_bit || !under->read_cached_at)
+        return EAGAIN;
+    return under->read_cached_at(f->under, offset, data, count);
+}
+
 static int fault_file_map(firn_file *file, uint64_t offset, size_t bytes, int writable,
                           void **address) {
     fault_file *f = fault_file_of(file);
@@ -196,6 +206,7 @@ static const firn_file_methods fault_file_methods = {
     .truncate = fault_file_truncate,
     .reserve = fault_file_reserve,
     .get_size = fault_file_get_size,
+    .read_cached_at = fault_file_read_cached_at,
     .map = fault_file_map,
     .unmap = fault_file_unmap,
     .stored = fault_file_stored,

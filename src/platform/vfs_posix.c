@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -67,6 +68,23 @@ static int posix_write_at(firn_file *file, uint64_t offset, const void *data, si
     }
     return 0;
 }
+
+/* RWF_NOWAIT asks and reads in one: a look at what is resident (mincore) could be out of date by
+ * the time of the read. File systems that do not know it refuse, which is EAGAIN too. */
+#ifdef RWF_NOWAIT
+static int posix_read_cached_at(firn_file *file, uint64_t offset, void *data, size_t count) {
+    struct iovec part = {data, count};
+    if (!posix_range_fits(offset, count))
+        return EFBIG;
+    ssize_t got = preadv2(posix_fd(file), &part, 1, (off_t)offset, RWF_NOWAIT);
+    return got == (ssize_t)count ? 0 : EAGAIN;
+}
+#else
+static int posix_read_cached_at(MAYBE_UNUSED firn_file *file, MAYBE_UNUSED uint64_t offset,
+                                MAYBE_UNUSED void *data, MAYBE_UNUSED size_t count) {
+    return EAGAIN;
+}
+#endif
 
 static int posix_sync(firn_file *file) {
     /* fdatasync covers the size where it is needed to read the data back. It covers stores into
@@ -207,6 +225,7 @@ static const firn_file_methods posix_file_methods = {
     .close = posix_close,
     .map_is_random = posix_map_is_random,
     .will_sync = posix_will_sync,
+    .read_cached_at = posix_read_cached_at,
 };
 
 FIRN_INTERNAL int posix_open(const char *path, int flags) {

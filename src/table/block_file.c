@@ -127,8 +127,21 @@ static status block_expand(const block_source *source, block_handle handle,
     return STATUS_OK;
 }
 
-FIRN_INTERNAL status block_load_raw(const block_source *source, block_handle handle,
-                                    table_block **out) {
+/* The one read of a block that may not wait: what does not match is left to a read that may. */
+static status block_read_cached(const block_source *source, block_handle handle, uint8_t *disk,
+                                block_trailer *out) {
+    status st =
+        vfs_read_cached(source->file, handle.offset, disk, handle.bytes + BLOCK_TRAILER_BYTES);
+    if (status_is_ok(st) && !block_trailer_decode(source->identity, handle, disk, out))
+        st = status_of(FIRN_WOULD_BLOCK, "the block has to be read again");
+    return st;
+}
+
+typedef status block_reader(const block_source *source, block_handle handle, uint8_t *disk,
+                            block_trailer *out);
+
+static status block_load_raw_with(block_reader *read, const block_source *source,
+                                  block_handle handle, table_block **out) {
     status st = STATUS_OK;
     table_block *b = NULL;
     block_trailer trailer;
@@ -139,7 +152,7 @@ FIRN_INTERNAL status block_load_raw(const block_source *source, block_handle han
         st = block_no_memory(source, handle, handle.bytes);
         goto out;
     }
-    TRY(block_read_checked(source, handle, b->bytes, &trailer));
+    TRY(read(source, handle, b->bytes, &trailer));
     TRY(block_trailer_check(source, handle, &trailer));
     if (trailer.codec != CODEC_NONE)
         TRY(block_expand(source, handle, &trailer, &b));
@@ -152,11 +165,16 @@ out:
     return st;
 }
 
-FIRN_INTERNAL status block_load(const block_source *source, block_handle handle,
-                                table_block **out) {
+FIRN_INTERNAL status block_load_raw(const block_source *source, block_handle handle,
+                                    table_block **out) {
+    return block_load_raw_with(block_read_checked, source, handle, out);
+}
+
+static status block_load_with(block_reader *read, const block_source *source, block_handle handle,
+                              table_block **out) {
     table_block *b = NULL;
     *out = NULL;
-    status st = block_load_raw(source, handle, &b);
+    status st = block_load_raw_with(read, source, handle, &b);
     if (!status_is_ok(st))
         return st;
     if (!block_view_init(&b->view, block_raw(b))) {
@@ -165,6 +183,11 @@ FIRN_INTERNAL status block_load(const block_source *source, block_handle handle,
     }
     *out = b;
     return STATUS_OK;
+}
+
+FIRN_INTERNAL status block_load(const block_source *source, block_handle handle,
+                                table_block **out) {
+    return block_load_with(block_read_checked, source, handle, out);
 }
 
 FIRN_INTERNAL status block_from_raw(slice raw, table_block **out) {
@@ -195,20 +218,8 @@ static inline cache_key block_cache_key(const block_source *source, block_handle
                        handle.offset};
 }
 
-FIRN_INTERNAL status block_ref_lookup(const block_source *source, block_handle handle,
-                                      cache *blocks, block_ref *out) {
-    *out = (block_ref){0};
-    cache_key key = block_cache_key(source, handle);
-    out->handle = blocks ? cache_lookup(blocks, &key) : NULL;
-    if (!out->handle)
-        return status_of(FIRN_WOULD_BLOCK, "the block is not in the cache");
-    out->block = cache_handle_value(out->handle);
-    out->view = out->block->view;
-    return STATUS_OK;
-}
-
-FIRN_INTERNAL status block_ref_fetch(const block_source *source, block_handle handle, cache *blocks,
-                                     bool fill, block_ref *out) {
+static status block_ref_get(block_reader *read, const block_source *source, block_handle handle,
+                            cache *blocks, bool fill, block_ref *out) {
     *out = (block_ref){0};
     cache_key key = block_cache_key(source, handle);
     if (blocks) {
@@ -219,7 +230,7 @@ FIRN_INTERNAL status block_ref_fetch(const block_source *source, block_handle ha
             return STATUS_OK;
         }
     }
-    status st = block_load(source, handle, &out->block);
+    status st = block_load_with(read, source, handle, &out->block);
     out->was_read = true;
     if (!status_is_ok(st))
         return st;
@@ -235,6 +246,16 @@ FIRN_INTERNAL status block_ref_fetch(const block_source *source, block_handle ha
         out->handle = NULL;
     }
     return STATUS_OK;
+}
+
+FIRN_INTERNAL status block_ref_fetch(const block_source *source, block_handle handle, cache *blocks,
+                                     bool fill, block_ref *out) {
+    return block_ref_get(block_read_checked, source, handle, blocks, fill, out);
+}
+
+FIRN_INTERNAL status block_ref_fetch_cached(const block_source *source, block_handle handle,
+                                            cache *blocks, bool fill, block_ref *out) {
+    return block_ref_get(block_read_cached, source, handle, blocks, fill, out);
 }
 
 FIRN_INTERNAL void block_ref_release(block_ref *ref) {

@@ -106,9 +106,11 @@ static inline bool block_ref_is_in_place(const block_ref *ref) {
 /* From the cache, or else from the file; put into the cache when `fill`. `blocks` may be NULL. */
 FIRN_INTERNAL NODISCARD status block_ref_fetch(const block_source *source, block_handle handle,
                                                cache *blocks, bool fill, block_ref *out);
-/* From the cache only; WOULD_BLOCK when it is not there. */
-FIRN_INTERNAL NODISCARD status block_ref_lookup(const block_source *source, block_handle handle,
-                                                cache *blocks, block_ref *out);
+/* The same from memory alone, be it the cache's or the system's; WOULD_BLOCK when neither has it.
+ */
+FIRN_INTERNAL NODISCARD status block_ref_fetch_cached(const block_source *source,
+                                                      block_handle handle, cache *blocks, bool fill,
+                                                      block_ref *out);
 FIRN_INTERNAL void block_ref_release(block_ref *ref);
 /* What such a pin as block_ref_to_pin makes holds; 0 for others. */
 FIRN_INTERNAL uint64_t block_pin_bytes(void *pin, void (*unpin)(void *pin), bool *is_cached);

@@ -341,8 +341,9 @@ static status table_search_block(table *t, table_search *s, internal_key seek,
     block_ref *ref = &s->block;
     block_handle handle = index_ref_handle(&s->part, s->position);
     block_place at = table_place(t, handle.offset);
-    TRY(args->cached_only ? block_ref_lookup(&t->source, handle, t->blocks, ref)
-                          : table_fetch_block(t, s->position, handle, args->fill_cache, ref));
+    TRY(args->cached_only
+            ? block_ref_fetch_cached(&t->source, handle, t->blocks, args->fill_cache, ref)
+            : table_fetch_block(t, s->position, handle, args->fill_cache, ref));
     st = block_search(&ref->view, at, t->order, seek, hit);
     if (table_in_place_is_good(t, ref))
         goto out;

@@ -59,8 +59,8 @@ FIRN_INTERNAL uint64_t table_memory_bytes(const table *t);
 
 typedef struct table_read_args {
     bool fill_cache;
-    bool cached_only;          /* WOULD_BLOCK instead of reading a block that is not in the cache */
-    bool read_ahead;           /* iterators: the caller will scan (compaction, long scans) */
+    bool cached_only; /* WOULD_BLOCK instead of waiting for a block that is not in memory */
+    bool read_ahead;  /* iterators: the caller will scan (compaction, long scans) */
     const iter_bounds *bounds; /* iterators: borrowed for their life; NULL: none */
     slice prefix; /* iterators over several tables: only keys that begin so are wanted; borrowed for
                      their life. Unset: any */

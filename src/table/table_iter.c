@@ -149,7 +149,7 @@ static status table_iter_hold(table_iter *it, uint32_t position, bool forward, b
         return STATUS_OK;
     block_ref_release(&it->ref);
     if (it->args.cached_only)
-        TRY(block_ref_lookup(&it->t->source, handle, it->t->blocks, &it->ref));
+        TRY(block_ref_fetch_cached(&it->t->source, handle, it->t->blocks, fill, &it->ref));
     else
         TRY(again ? table_fetch_block_again(it->t, handle, fill, &it->ref)
                   : table_fetch_block(it->t, position, handle, fill, &it->ref));

@@ -24,6 +24,7 @@ typedef enum table_iter_stage {
     TABLE_ITER_BLOCK_FOUND, /* its position; what a search of the block touches is on its way */
     TABLE_ITER_PIECE_FOUND  /* the block is held and the piece is on its way */
 } table_iter_stage;
+
 /* What an iterator has charged: its own memory, and the block it pins in the cache. */
 typedef struct table_iter_charge {
     memory_budget *budget; /* NULL: never attached, or nobody counts */

@@ -17,7 +17,7 @@
  * Lifetime:   in place; outlives everybody who charges it. Everywhere a NULL budget is one without
  *             a limit that nobody keeps.
  * Not:        an allocator. Pages of mapped files, tables and log, are the system's and are not
- * charged. */
+ *             charged. */
 #ifndef FIRN_UTIL_MEMORY_BUDGET_H
 #define FIRN_UTIL_MEMORY_BUDGET_H
 
