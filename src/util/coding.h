@@ -17,28 +17,44 @@
 #define VARINT64_BYTES_MAX 10
 
 /* Written so that compilers see one load or store on little-endian machines. */
+/* To the order of the file and back. In one piece rather than byte by byte: compilers see that it
+ * is one instruction before they decide what to inline, and put nothing together from halves. */
+static inline uint16_t coding_little16(uint16_t v) {
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap16(v);
+}
+static inline uint32_t coding_little32(uint32_t v) {
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap32(v);
+}
+static inline uint64_t coding_little64(uint64_t v) {
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap64(v);
+}
+
 static inline void encode_fixed16(uint8_t *p, uint16_t v) {
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
+    v = coding_little16(v);
+    memcpy(p, &v, sizeof v);
 }
 static inline void encode_fixed32(uint8_t *p, uint32_t v) {
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    p[2] = (uint8_t)(v >> 16);
-    p[3] = (uint8_t)(v >> 24);
+    v = coding_little32(v);
+    memcpy(p, &v, sizeof v);
 }
 static inline void encode_fixed64(uint8_t *p, uint64_t v) {
-    encode_fixed32(p, (uint32_t)v);
-    encode_fixed32(p + 4, (uint32_t)(v >> 32));
+    v = coding_little64(v);
+    memcpy(p, &v, sizeof v);
 }
 static inline uint16_t decode_fixed16(const uint8_t *p) {
-    return (uint16_t)(p[0] | p[1] << 8);
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return coding_little16(v);
 }
 static inline uint32_t decode_fixed32(const uint8_t *p) {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return coding_little32(v);
 }
 static inline uint64_t decode_fixed64(const uint8_t *p) {
-    return (uint64_t)decode_fixed32(p) | (uint64_t)decode_fixed32(p + 4) << 32;
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return coding_little64(v);
 }
 
 FIRN_INTERNAL uint8_t *encode_varint64(uint8_t *p, uint64_t v);
