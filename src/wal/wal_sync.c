@@ -90,7 +90,7 @@ out:
 
 FIRN_INTERNAL status wal_writer_sync(wal_writer *w) {
     status st = STATUS_OK;
-    /* acquire: pairs with the release in wal_writer_append(): the records below it are written and
+    /* acquire: pairs with the release in wal_append_end(): the records below it are written and
      * their segments listed. */
     uint64_t target = atomic_u64_load(&w->end, memory_order_acquire);
     mutex_lock(&w->sync_mutex);

@@ -91,7 +91,7 @@ FIRN_INTERNAL void wal_writer_free(wal_writer *w) {
 }
 
 FIRN_INTERNAL uint64_t wal_writer_end(const wal_writer *w) {
-    /* acquire: pairs with the release in wal_writer_append(). */
+    /* acquire: pairs with the releases in wal_append_end() and wal_writer_publish(). */
     return atomic_u64_load(&w->end, memory_order_acquire);
 }
 
@@ -150,6 +150,12 @@ static bool wal_append_is_stored(const wal_segment *segment, const batch_view *b
                                  const wal_record_size *size) {
     return segment->map.file && batch->large_count == 0 &&
            size->total_bytes <= WAL_WRITER_STORED_BYTES_MAX;
+}
+
+/* Whether the record needs neither a new segment nor memory. */
+static bool wal_append_is_direct(const wal_place *at, const batch_view *batch,
+                                 const wal_record_size *size) {
+    return wal_append_fits(at, size) && wal_append_is_stored(at->segment, batch, size);
 }
 
 static void wal_append_advance(wal_place *at, const wal_record_size *size, uint32_t count) {
@@ -438,6 +444,26 @@ static COLD status wal_append_undo(wal_writer *w, status failure, bool writing,
     return failure;
 }
 
+static void wal_append_end(wal_writer *w, const wal_place *at) {
+    CHECK(at->segment == w->append.current);
+    w->append.offset = at->offset;
+    w->append.next_sequence = at->sequence;
+    /* release: pairs with the acquires in wal_writer_end() and wal_writer_sync(): who sees the new
+     * end finds the bytes below it written and their segments listed. */
+    atomic_u64_store(&w->end, wal_append_position(at), memory_order_release);
+}
+
+/* One batch where everything it needs is there: what a lone write does. */
+static status wal_append_direct(wal_writer *w, wal_place *at, const batch_view *batch,
+                                const wal_record_size *size) {
+    status st = wal_append_store(w, at, batch, size);
+    if (UNLIKELY(!status_is_ok(st)))
+        return wal_append_undo(w, st, true, w->append.next_bytes);
+    wal_append_advance(at, size, batch->count);
+    wal_append_end(w, at);
+    return STATUS_OK;
+}
+
 FIRN_INTERNAL status wal_writer_append(wal_writer *w, seqno first_sequence,
                                        const batch_view *batches, size_t count, slice *ops_out) {
     status st = STATUS_OK;
@@ -455,18 +481,22 @@ FIRN_INTERNAL status wal_writer_append(wal_writer *w, seqno first_sequence,
     /* No reservation is open: the end that was published is where this append begins. */
     DCHECK(!at.segment || wal_append_position(&at) == wal_writer_end(w));
     w->append.wrote_current = false;
+    if (LIKELY(count == 1 && w->append.buffer.capacity <= WAL_WRITER_BUFFER_KEPT_BYTES)) {
+        wal_record_size size = wal_append_measure(batches);
+        if (LIKELY(wal_append_is_direct(&at, batches, &size))) {
+            st = wal_append_direct(w, &at, batches, &size);
+            if (LIKELY(status_is_ok(st)))
+                ops_out[0] = batches[0].ops;
+            return st;
+        }
+    }
     TRY(wal_append_plan(w, at, batches, count, &memory_bytes));
     TRY(wal_append_reserve_buffer(w, memory_bytes));
     writing = true;
     TRY(wal_append_write(w, &at, batches, count, ops_out));
     if (UNLIKELY(w->append.fresh_count > 0))
         wal_segments_commit_fresh(w);
-    CHECK(at.segment == w->append.current);
-    w->append.offset = at.offset;
-    w->append.next_sequence = at.sequence;
-    /* release: pairs with the acquires in wal_writer_end() and wal_writer_sync(): who sees the new
-     * end finds the bytes below it written and their segments listed. */
-    atomic_u64_store(&w->end, wal_append_position(&at), memory_order_release);
+    wal_append_end(w, &at);
     return STATUS_OK;
 out:
     for (size_t i = 0; i < count; i++)
@@ -487,7 +517,7 @@ FIRN_INTERNAL bool wal_writer_reserve(wal_writer *w, seqno first_sequence,
         return false;
     for (size_t i = 0; i < count; i++) {
         wal_record_size size = wal_append_measure(&batches[i]);
-        if (!wal_append_fits(&at, &size) || !wal_append_is_stored(segment, &batches[i], &size))
+        if (!wal_append_is_direct(&at, &batches[i], &size))
             return false;
         wal_append_advance(&at, &size, batches[i].count);
     }
@@ -525,6 +555,6 @@ out:
 FIRN_INTERNAL void wal_writer_publish(wal_writer *w, const wal_reservation *r) {
     wal_append_count_bytes(w, r->end_offset - r->offset);
     /* release: pairs with the acquires in wal_writer_end() and wal_writer_sync(), as in
-     * wal_writer_append(). */
+     * wal_append_end(). */
     atomic_u64_store(&w->end, r->end_position, memory_order_release);
 }
