@@ -83,8 +83,36 @@ static void commit_expect(firn_db *db, const commit_group *g) {
         const batch_op *only = g->batches[i].only;
         memtable *target = only ? commit_find_target(db, only->keyspace) : NULL;
         if (target)
-            memtable_expect(target, only->key);
+            (void)memtable_expect(target, only->key);
     }
+}
+
+/* A group of one operation, which is most of what single writers write: as commit_expect() and
+ * commit_insert(), and what the first has found the second need not look for. */
+typedef struct commit_lone {
+    memtable *table; /* NULL: the group is none */
+    memtable_place place;
+} commit_lone;
+
+static commit_lone commit_expect_lone(firn_db *db, const commit_group *g) {
+    const batch_op *only = g->batches[0].only;
+    commit_lone lone = {0};
+    if (g->count == 1 && only)
+        lone.table = commit_find_target(db, only->keyspace);
+    if (lone.table)
+        lone.place = memtable_expect(lone.table, only->key);
+    else
+        commit_expect(db, g);
+    return lone;
+}
+
+static status commit_insert_lone(firn_db *db, const commit_group *g, const commit_lone *lone,
+                                 uint64_t position) {
+    const batch_op *only = g->batches[0].only;
+    if (UNLIKELY(memtable_entries(lone->table) == 0))
+        commit_note_first_write(db, only->keyspace, position);
+    return memtable_add_expected(lone->table, g->flight.first,
+                                 &(memtable_op){only->kind, only->key, only->value}, &lone->place);
 }
 
 static bool commit_wants_sync(firn_db *db, const commit_group *g) {
@@ -146,12 +174,13 @@ FIRN_INTERNAL status commit_group_run(firn_db *db, commit_group *g) {
         return error_status(FIRN_TOO_LARGE, "%s: sequence numbers are used up", db->directory);
     TRY(commit_drain(db));
     uint64_t position = wal_writer_end(db->log);
-    commit_expect(db, g);
+    commit_lone lone = commit_expect_lone(db, g);
     TRY(wal_writer_append(db->log, g->flight.first, g->batches, g->count, g->ops));
     db->commit.last_sequence = g->flight.last;
     if (commit_wants_sync(db, g))
         TRY(commit_sync_group(db, g));
-    st = commit_insert(db, g, NULL, position);
+    st = lone.table ? commit_insert_lone(db, g, &lone, position)
+                    : commit_insert(db, g, NULL, position);
     if (UNLIKELY(!status_is_ok(st))) {
         st = commit_poison_half_applied(db, st);
         goto out;
@@ -200,6 +229,7 @@ FIRN_INTERNAL void commit_group_publish(void *context, commit_flight *flight) {
     firn_db *db = context;
     const commit_group *g = (const commit_group *)flight;
     wal_writer_publish(db->log, &g->log);
+    memtable_note_added(g->table, g->flight.first, g->flight.last);
     commit_prepare_visible(db, g);
 }
 

@@ -173,11 +173,6 @@ FIRN_INTERNAL bool commit_order_finish(commit_order *o, commit_flight *flight) {
     return commit_order_try_finish(o, flight); /* its turn has come; or broken, and it never will */
 }
 
-FIRN_INTERNAL bool commit_order_is_idle(const commit_order *o, seqno last) {
-    /* acquire: pairs with the exchange in commit_order_publish(). */
-    return atomic_u64_load(o->visible, memory_order_acquire) == last;
-}
-
 FIRN_INTERNAL bool commit_order_drain(commit_order *o, seqno last) {
     if (LIKELY(commit_order_is_idle(o, last)))
         return true;

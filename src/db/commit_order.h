@@ -49,7 +49,10 @@ FIRN_INTERNAL NODISCARD bool commit_order_try_finish(commit_order *o, commit_fli
  * front of it, has failed. */
 FIRN_INTERNAL NODISCARD bool commit_order_finish(commit_order *o, commit_flight *flight);
 /* Whether no group is in flight; `last` is the last sequence given to one. */
-FIRN_INTERNAL bool commit_order_is_idle(const commit_order *o, seqno last);
+static inline bool commit_order_is_idle(const commit_order *o, seqno last) {
+    /* acquire: pairs with the exchange in commit_order_publish(). */
+    return atomic_u64_load(o->visible, memory_order_acquire) == last;
+}
 /* Until no group is in flight. False: one has failed. */
 FIRN_INTERNAL NODISCARD bool commit_order_drain(commit_order *o, seqno last);
 #endif

@@ -78,8 +78,10 @@ static void commit_forget_targets(firn_db *db) {
 
 FIRN_INTERNAL status commit_drain(firn_db *db) {
     commit_state *c = &db->commit;
-    return LIKELY(commit_order_drain(&c->order, c->last_sequence)) ? STATUS_OK
-                                                                   : commit_check_writable(db);
+    return LIKELY(commit_order_is_idle(&c->order, c->last_sequence)) ||
+                   commit_order_drain(&c->order, c->last_sequence)
+               ? STATUS_OK
+               : commit_check_writable(db);
 }
 
 static status commit_seal(firn_db *db, uint32_t keyspace_id) {

@@ -148,12 +148,6 @@ static memtable_entry *memtable_entry_new(memtable *m, const memtable_op *op, ui
     return entry;
 }
 
-/* What is known of an addition before it is made. */
-typedef struct memtable_place {
-    uint64_t hash;
-    const skiplist_node *near;
-} memtable_place;
-
 static inline memtable_place memtable_approach(const memtable *m, user_key key) {
     memtable_place place = {.hash = hash64(key.s.data, key.s.size)};
     key_index_prefetch(&m->index, place.hash);
@@ -161,16 +155,16 @@ static inline memtable_place memtable_approach(const memtable *m, user_key key) 
     return place;
 }
 
-FIRN_INTERNAL void memtable_expect(const memtable *m, user_key key) {
-    (void)memtable_approach(m, key);
+FIRN_INTERNAL memtable_place memtable_expect(const memtable *m, user_key key) {
+    return memtable_approach(m, key);
 }
 
-static status memtable_add_op(memtable *m, seqno sequence, const memtable_op *op,
-                              const memtable_place *place, bool sole) {
+static inline status memtable_add_op(memtable *m, seqno sequence, const memtable_op *op,
+                                     const memtable_place *place, bool sole) {
     DCHECK(sequence > 0 && sequence <= SEQNO_MAX);
     DCHECK(op_kind_is_supported((uint8_t)op->kind));
     DCHECK(op->key.s.size <= KEY_BYTES_MAX && op->value.size < LARGE_VALUE_BYTES);
-    large_ref large = {0};
+    large_ref large;
     if (UNLIKELY(op->kind == OP_PUT_LARGE && !large_ref_decode(op->value, &large)))
         return error_status(FIRN_CORRUPTION,
                             "the operation with sequence %llu holds no valid large-value reference",
@@ -185,9 +179,18 @@ static status memtable_add_op(memtable *m, seqno sequence, const memtable_op *op
     key_index_add(&m->index, place->hash, entry, sole);
     if (op_kind_is_delete(op->kind))
         (void)sole_add_u64(sole, &m->deletes, 1);
-    if (op->kind == OP_PUT_LARGE)
+    if (UNLIKELY(op->kind == OP_PUT_LARGE))
         (void)sole_add_u64(sole, &m->large_bytes, large.bytes);
     return STATUS_OK;
+}
+
+static inline void memtable_note(memtable *m, seqno first, seqno last, bool sole) {
+    memtable_note_sequences(m, first, last, sole);
+    (void)sole_add_u64(sole, &m->entries, last - first + 1);
+}
+
+FIRN_INTERNAL void memtable_note_added(memtable *m, seqno first, seqno last) {
+    memtable_note(m, first, last, true);
 }
 
 /* A few, whose cache misses overlap: every step asks for what the next one needs. */
@@ -203,10 +206,8 @@ static status memtable_add_few(memtable *m, seqno first, const memtable_op *ops,
     for (; done < count; done++)
         TRY(memtable_add_op(m, first + done, &ops[done], &places[done], sole));
 out:
-    if (done > 0) {
-        memtable_note_sequences(m, first, first + done - 1, sole);
-        (void)sole_add_u64(sole, &m->entries, done);
-    }
+    if (done > 0 && sole)
+        memtable_note(m, first, first + done - 1, true);
     return st;
 }
 
@@ -224,7 +225,19 @@ out:
 
 FIRN_INTERNAL status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
                                   slice value) {
-    return memtable_add_many(m, sequence, &(memtable_op){kind, key, value}, 1, false);
+    status st = memtable_add_many(m, sequence, &(memtable_op){kind, key, value}, 1, false);
+    if (LIKELY(status_is_ok(st)))
+        memtable_note(m, sequence, sequence, false);
+    return st;
+}
+
+FIRN_INTERNAL status memtable_add_expected(memtable *m, seqno sequence, const memtable_op *op,
+                                           const memtable_place *place) {
+    DCHECK(memtable_get_state(m) == MEMTABLE_ACTIVE);
+    status st = memtable_add_op(m, sequence, op, place, true);
+    if (LIKELY(status_is_ok(st)))
+        memtable_note(m, sequence, sequence, true);
+    return st;
 }
 
 /* For what the index does not know. */

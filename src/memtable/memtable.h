@@ -3,8 +3,8 @@
  * Invariants: entries are never removed or changed once added; the whole memtable goes at once.
  * Internal keys in a memtable are distinct.
  *
- * Threads:    memtable_add by any number of threads; reads and iterators at any time, without lock,
- * CAS or retry.
+ * Threads:    memtable_add and memtable_add_many by any number of threads; reads and iterators at
+ * any time, without lock, CAS or retry.
  *
  * Lifetime:   counted (memtable_ref / memtable_unref); a reader holds a reference through its read
  * view. Values returned point into the arena. Large values are held as their reference into the
@@ -57,14 +57,29 @@ typedef struct memtable_op {
 } memtable_op;
 /* Adds them, with one sequence after another. `sole` (base/sole.h) promises that nobody else adds
  * until it returns. Several at once are cheaper than one by one: what they wait for, they wait for
- * together. After a failure the first few may be in; of one, nothing is. */
+ * together. After a failure the first few may be in; of one, nothing is. Added beside others they
+ * are in, but not in memtable_entries and the sequences: whoever puts the additions of several
+ * threads in order counts them, by memtable_note_added. */
 FIRN_INTERNAL NODISCARD status memtable_add_many(memtable *m, seqno first, const memtable_op *ops,
                                                  uint32_t count, bool sole);
-/* One, beside other threads that add. */
+/* All from `first` to `last` are in. One thread at a time, none of them `sole` meanwhile. */
+FIRN_INTERNAL void memtable_note_added(memtable *m, seqno first, seqno last);
+/* One, beside other threads that add, and counted. */
 FIRN_INTERNAL NODISCARD status memtable_add(memtable *m, seqno sequence, op_kind kind, user_key key,
                                             slice value);
-/* Advice: that key will be added soon. What the addition will wait for is fetched meanwhile. */
-FIRN_INTERNAL void memtable_expect(const memtable *m, user_key key);
+
+/* What is known of an addition before it is made. */
+typedef struct memtable_place {
+    uint64_t hash;
+    const struct skiplist_node *near;
+} memtable_place;
+/* That key will be added soon: what the addition will wait for is fetched meanwhile. The place
+ * stays good for that key in that memtable. */
+FIRN_INTERNAL memtable_place memtable_expect(const memtable *m, user_key key);
+/* One, by who is `sole`, at its key's place. */
+FIRN_INTERNAL NODISCARD status memtable_add_expected(memtable *m, seqno sequence,
+                                                     const memtable_op *op,
+                                                     const memtable_place *place);
 /* The newest version of the key with a sequence <= the seek key's; OP_RANGE_DELETE, without a
  * value, when a range delete is newer than all of them. out->value points into the memtable; no
  * pin. */

@@ -391,7 +391,7 @@ TEST(memtable, many_at_once_are_the_same_as_one_by_one) {
     for (seqno sequence = 1; sequence <= OPS;) {
         uint8_t keys[GROUP_MAX][8];
         memtable_op ops[GROUP_MAX];
-        uint32_t count = 1 + (uint32_t)rng_below(&r, GROUP_MAX);
+        uint32_t count = rng_below(&r, 2) ? 1 : 1 + (uint32_t)rng_below(&r, GROUP_MAX);
         uint64_t number = rng_below(&r, OPS);
         bool ascending = rng_below(&r, 2);
         for (uint32_t i = 0; i < count; i++) {
@@ -404,9 +404,17 @@ TEST(memtable, many_at_once_are_the_same_as_one_by_one) {
                 ops[i].value = slice_of("", 0);
             ASSERT_OK(memtable_add(singly, sequence + i, ops[i].kind, ops[i].key, ops[i].value));
         }
-        if (rng_below(&r, 2))
-            memtable_expect(together, ops[0].key);
-        ASSERT_OK(memtable_add_many(together, sequence, ops, count, rng_below(&r, 2)));
+        bool sole = rng_below(&r, 2);
+        if (count == 1 && sole) {
+            memtable_place place = memtable_expect(together, ops[0].key);
+            ASSERT_OK(memtable_add_expected(together, sequence, &ops[0], &place));
+        } else {
+            ASSERT_OK(memtable_add_many(together, sequence, ops, count, sole));
+            if (!sole) {
+                assert_int_equal(memtable_entries(together), sequence - 1); /* not counted yet */
+                memtable_note_added(together, sequence, sequence + count - 1);
+            }
+        }
         sequence += count;
         assert_int_equal(memtable_last_sequence(together), sequence - 1);
         assert_int_equal(memtable_entries(together), sequence - 1);
