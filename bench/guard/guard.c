@@ -11,7 +11,13 @@
 
 #include <firn/firn.h>
 
-enum { GUARD_KEYS = 50000, GUARD_KEY_BYTES = 16, GUARD_VALUE_BYTES = 100, GUARD_BATCH = 100 };
+enum {
+    GUARD_KEYS = 50000,
+    GUARD_KEY_BYTES = 16,
+    GUARD_VALUE_BYTES = 100,
+    GUARD_BATCH = 100,
+    GUARD_MANY = 32
+};
 
 /* --- counting --- */
 
@@ -125,13 +131,34 @@ PATH guard_path_get_missing(guard *g) {
     if (firn_get(g->db, NULL, guard_key(key, guard_walk(g), true), &value) != FIRN_NOT_FOUND)
         exit(1);
 }
-PATH guard_path_seek_and_10_next(guard *g) {
+/* Not named as a path: one within another would not be counted. */
+static void guard_seek_and_10_next(guard *g) {
     char key[GUARD_KEY_BYTES];
     firn_iter_seek(g->it, guard_key(key, guard_walk(g), false));
     for (int i = 0; i < 10 && firn_iter_valid(g->it); i++) {
         g->found += firn_iter_value(g->it).size;
         firn_iter_next(g->it);
     }
+}
+PATH guard_path_seek_and_10_next(guard *g) {
+    guard_seek_and_10_next(g);
+}
+/* With an iterator of its own, as a request makes one. */
+PATH guard_path_scan_of_10(guard *g) {
+    MUST(firn_iter_new(g->db, NULL, &g->it));
+    guard_seek_and_10_next(g);
+    firn_iter_free(g->it);
+}
+PATH guard_path_multi_get_of_32(guard *g) {
+    char keys[GUARD_MANY][GUARD_KEY_BYTES];
+    firn_slice slices[GUARD_MANY];
+    firn_value values[GUARD_MANY];
+    firn_status statuses[GUARD_MANY];
+    for (int i = 0; i < GUARD_MANY; i++)
+        slices[i] = guard_key(keys[i], guard_walk(g), false);
+    MUST(firn_multi_get(g->db, NULL, GUARD_MANY, slices, values, statuses));
+    for (int i = 0; i < GUARD_MANY; i++)
+        firn_value_release(&values[i]);
 }
 PATH guard_path_next(guard *g) {
     g->found += firn_iter_value(g->it).size;
@@ -202,6 +229,8 @@ static void guard_reads(guard *g) {
     guard_warm_up(g);
     guard_measure(g, "get_from_tables", guard_path_get, GUARD_KEYS);
     guard_measure(g, "get_missing", guard_path_get_missing, GUARD_KEYS);
+    guard_measure(g, "multi_get_of_32", guard_path_multi_get_of_32, GUARD_KEYS / GUARD_MANY);
+    guard_measure(g, "scan_of_10", guard_path_scan_of_10, GUARD_KEYS / 10);
     MUST(firn_iter_new(g->db, NULL, &g->it));
     guard_measure(g, "seek_and_10_next", guard_path_seek_and_10_next, GUARD_KEYS / 10);
     firn_iter_seek_first(g->it);
