@@ -138,7 +138,8 @@ typedef struct firn_options {
     firn_choice error_if_exists;   /* default FIRN_NO */
     firn_choice read_only;         /* default FIRN_NO. Takes no lock and writes nothing, so it works
                                       beside a live writer; sees all that was acknowledged before
-                                      the open and moves on only at firn_refresh */
+                                      the open and moves on only at firn_refresh. Holds the files
+                                      it reads from open: their space is free when it moved on */
     firn_recovery recovery;        /* default FIRN_RECOVERY_STRICT */
     const firn_comparator *comparator; /* kept; default bytewise */
     const firn_vfs *vfs;               /* kept; default the operating system's files */

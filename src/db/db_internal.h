@@ -178,7 +178,12 @@ FIRN_INTERNAL read_view *db_view(firn_db *db, uint32_t keyspace, const firn_snap
  * the present, is fine. */
 FIRN_INTERNAL NODISCARD status db_check_snapshot(const firn_db *db, const read_view *view,
                                                  const firn_snapshot *snapshot);
-/* The bytes of a large value: `origin` is its table, NULL for the log. */
-FIRN_INTERNAL NODISCARD status db_large_map(firn_db *db, table *origin, slice encoded, slice *value,
-                                            void **pin, void (**unpin)(void *pin));
+/* Where a large value is read from. */
+typedef struct db_large_source {
+    const read_view *view; /* that it was found in */
+    table *origin;         /* its table; NULL: the log */
+    slice encoded;         /* the reference */
+} db_large_source;
+FIRN_INTERNAL NODISCARD status db_large_map(firn_db *db, const db_large_source *source,
+                                            slice *value, void **pin, void (**unpin)(void *pin));
 #endif

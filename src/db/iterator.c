@@ -696,9 +696,9 @@ static slice cursor_large_value(firn_iter *it) {
     bool copied = it->at == &it->copy;
     if (!copied)
         cursor_sync(it);
-    status st = db_large_map(it->db, copied ? it->origin : iter_origin(it->merged),
-                             slice_of(it->at->value, it->at->value_bytes), &it->large_value,
-                             &it->large_pin, &it->large_unpin);
+    db_large_source source = {it->view, copied ? it->origin : iter_origin(it->merged),
+                              slice_of(it->at->value, it->at->value_bytes)};
+    status st = db_large_map(it->db, &source, &it->large_value, &it->large_pin, &it->large_unpin);
     if (status_is_ok(st))
         return it->large_value;
     it->large_unpin = NULL;

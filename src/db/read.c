@@ -187,15 +187,20 @@ FIRN_INTERNAL bool read_has_expired(const read_search *s, const read_key *k) {
 
 /* --- the value --- */
 
-FIRN_INTERNAL status db_large_map(firn_db *db, table *origin, slice encoded, slice *value,
+FIRN_INTERNAL status db_large_map(firn_db *db, const db_large_source *source, slice *value,
                                   void **pin, void (**unpin)(void *pin)) {
     large_ref ref;
-    if (!large_ref_decode(encoded, &ref) || (ref.place == LARGE_IN_TABLE) != (origin != NULL))
+    table *origin = source->origin;
+    if (!large_ref_decode(source->encoded, &ref) ||
+        (ref.place == LARGE_IN_TABLE) != (origin != NULL))
         return error_status(FIRN_CORRUPTION,
                             "%s: malformed reference to a large value; run 'firn verify'",
                             db->directory);
-    return origin ? table_large_map(origin, &ref, value, pin, unpin)
-                  : wal_large_map(db->config.vfs, db->directory, &ref, value, pin, unpin);
+    if (origin)
+        return table_large_map(origin, &ref, value, pin, unpin);
+    wal_large_files *held = memtable_kept(source->view->active); /* a read-only database's */
+    return held ? wal_large_files_map(held, &ref, value, pin, unpin)
+                : wal_large_map(db->config.vfs, db->directory, &ref, value, pin, unpin);
 }
 
 /* A pin keeps the database open, heap copies do not; and it is charged with the whole block. On
@@ -244,7 +249,8 @@ static status read_value_out(read_search *s, read_key *k, firn_value *out) {
             return status_of(FIRN_WOULD_BLOCK, "large values are read from files");
         void *pin;
         void (*unpin)(void *pin);
-        status st = db_large_map(s->db, k->origin, k->found.value, &value, &pin, &unpin);
+        db_large_source source = {s->hold.view, k->origin, k->found.value};
+        status st = db_large_map(s->db, &source, &value, &pin, &unpin);
         if (status_is_ok(st)) /* a mapping of the file, which is the system's memory */
             st = read_value_pin(s->db, out, value, pin, unpin);
         return st;

@@ -304,24 +304,53 @@ static status recovery_open_tables(firn_db *db, version_set *versions) {
     return st;
 }
 
+/* A descriptor per segment, of which the application has need as well. */
+static uint32_t recovery_held_max(void) {
+    enum { RECOVERY_HELD_MIN = 8, RECOVERY_HELD_MAX = 1024 };
+    uint64_t part = process_descriptors_max() / 8;
+    return part < RECOVERY_HELD_MIN   ? RECOVERY_HELD_MIN
+           : part > RECOVERY_HELD_MAX ? RECOVERY_HELD_MAX
+                                      : (uint32_t)part;
+}
+
+/* The memtables' readers come to large values through `held`, as long as they have one of them. */
+static void recovery_keep_held(version_set *versions, wal_large_files *held) {
+    uint32_t ids[RECOVERY_KEYSPACES_MAX];
+    if (!wal_large_files_any(held))
+        return;
+    uint32_t count = version_set_keyspaces(versions, ids, RECOVERY_KEYSPACES_MAX);
+    for (uint32_t k = 0; k < count; k++) {
+        memtable *active = version_set_active(versions, ids[k]);
+        if (memtable_large_bytes(active) == 0)
+            continue;
+        wal_large_files_ref(held);
+        memtable_keep(active, held, wal_large_files_unref);
+    }
+}
+
 static status recovery_try_read_only(firn_db *db, version_set *versions, bool beside_writer) {
     status st = STATUS_OK;
     wal_recovery found = {0};
     recovery_replay *replay = NULL;
+    wal_large_files *held = NULL;
     recovery_replay_args replay_args = {.db = db, .versions = versions};
     uint64_t started_ns = time_monotonic_ns(db->config.clock);
     TRY(version_set_recover(versions));
     if (!db->config.opens_tables_late)
         TRY(recovery_open_tables(db, versions));
     TRY(recovery_replay_new(&replay_args, &replay));
+    TRY(wal_large_files_new(db->config.vfs, db->directory, recovery_held_max(), &held));
     wal_recovery_args args = recovery_wal_args(db, versions, beside_writer);
+    args.held = held;
     args.on_batch = recovery_replay_batch;
     args.context = replay;
     TRY(wal_recover(&args, &found));
     TRY(recovery_replay_finish(replay));
+    recovery_keep_held(versions, held);
     recovery_report(db, &found, started_ns);
 out:
     recovery_replay_free(replay);
+    wal_large_files_unref(held);
     wal_recovery_deinit(&found);
     return st;
 }

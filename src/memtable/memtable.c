@@ -18,7 +18,9 @@ struct memtable {
     leaf_list list;
     key_index index;
     range_set ranges;
-    arena *arena;     /* set at birth; owned */
+    arena *arena; /* set at birth; owned */
+    void *kept;   /* set before there are readers; owned */
+    void (*release_kept)(void *kept);
     atomic_u32 state; /* memtable_state; stored by the owner only */
     /* Written by every writer, so apart from what readers load. */
     _Alignas(CACHE_LINE_BYTES) atomic_u64 entries;
@@ -108,10 +110,22 @@ FIRN_INTERNAL void memtable_unref(memtable *m) {
     CHECK(before > 0);
     if (before > 1)
         return;
+    if (m->kept)
+        m->release_kept(m->kept);
     key_index_deinit(&m->index);
     range_set_deinit(&m->ranges);
     arena_free(m->arena);
     memory_free(m);
+}
+
+FIRN_INTERNAL void memtable_keep(memtable *m, void *kept, void (*release)(void *kept)) {
+    CHECK(!m->kept);
+    m->kept = kept;
+    m->release_kept = release;
+}
+
+FIRN_INTERNAL void *memtable_kept(const memtable *m) {
+    return m->kept;
 }
 
 FIRN_INTERNAL bool memtable_is_shared(const memtable *m) {

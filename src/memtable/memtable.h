@@ -46,6 +46,10 @@ FIRN_INTERNAL void memtable_set_state(memtable *m, memtable_state next);
 FIRN_INTERNAL memtable_state memtable_get_state(const memtable *m);
 FIRN_INTERNAL void memtable_ref(memtable *m);
 FIRN_INTERNAL void memtable_unref(memtable *m); /* NULL is fine */
+/* Ties `kept`, which its large values are read by, to the memtable's life: `release` gets it with
+ * the last reference. Once, by the owner, before there are readers. */
+FIRN_INTERNAL void memtable_keep(memtable *m, void *kept, void (*release)(void *kept));
+FIRN_INTERNAL void *memtable_kept(const memtable *m); /* NULL: nothing */
 /* Whether anybody but the caller holds a reference. */
 FIRN_INTERNAL bool memtable_is_shared(const memtable *m);
 

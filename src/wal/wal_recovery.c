@@ -111,6 +111,8 @@ static status wal_replay_record(wal_replay *r, uint64_t limit, bool *accepted) {
                                      &bad_offset));
     if (!intact)
         goto out;
+    if (head.type == RECORD_LARGE_BATCH && r->args->held)
+        TRY(wal_large_files_hold(r->args->held, r->segment->number));
     TRY(r->args->on_batch(r->args->context, batch.first_sequence, batch.count, batch.ops,
                           r->position));
     r->next_sequence = batch.first_sequence + batch.count;

@@ -12,6 +12,7 @@
 #include "format/batch.h"
 #include "platform/vfs.h"
 #include "util/buf.h"
+#include "wal/wal_large.h"
 #include "wal/wal_writer.h"
 
 typedef struct wal_recovery_args {
@@ -30,6 +31,7 @@ typedef struct wal_recovery_args {
     NODISCARD status (*on_batch)(void *context, seqno first_sequence, uint32_t count, slice ops,
                                  uint64_t record_position);
     void *context;
+    wal_large_files *held; /* receives the segments that hold large values; NULL: no need */
 } wal_recovery_args;
 
 typedef struct wal_recovery {

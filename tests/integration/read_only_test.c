@@ -258,6 +258,117 @@ TEST(read_only, following_a_writer_does_not_collect_descriptors) {
     test_dir_remove(dir);
 }
 
+enum { LARGE_BYTES = 3 << 20 };
+
+static void expect_large(firn_slice value, uint64_t seed) {
+    uint8_t *expected = malloc(LARGE_BYTES);
+    fill_bytes(seed, expected, LARGE_BYTES);
+    assert_int_equal(value.size, LARGE_BYTES);
+    assert_memory_equal(value.data, expected, LARGE_BYTES);
+    free(expected);
+}
+
+static void expect_large_get(firn_db *db, const firn_snapshot *snapshot, uint64_t seed) {
+    firn_read_options read = {.snapshot = snapshot};
+    firn_value value;
+    ASSERT_FIRN_OK(firn_get(db, &read, FIRN_STR("large"), &value));
+    expect_large((firn_slice){value.data, value.size}, seed);
+    firn_value_release(&value);
+}
+
+static void put_large(firn_db *db, uint64_t seed) {
+    uint8_t *bytes = malloc(LARGE_BYTES);
+    fill_bytes(seed, bytes, LARGE_BYTES);
+    ASSERT_FIRN_OK(firn_put(db, NULL, FIRN_STR("large"), (firn_slice){bytes, LARGE_BYTES}));
+    free(bytes);
+}
+
+/* The segment that holds the large value: the first that is large enough.
+ * Give its path to free(). */
+static char *large_segment(const char *dir) {
+    char *found = NULL;
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    for (struct dirent *e; !found && (e = readdir(d));) {
+        struct stat about;
+        const char *path = test_path(dir, e->d_name);
+        if (strstr(e->d_name, ".wal") && stat(path, &about) == 0 && about.st_size > LARGE_BYTES)
+            found = strdup(path);
+    }
+    closedir(d);
+    assert_non_null(found);
+    return found;
+}
+
+/* The writer flushes until the segment is gone. */
+static void delete_segment(firn_db *writer, const char *path) {
+    for (uint64_t i = 0; access(path, F_OK) == 0; i++) {
+        assert_true(i < 100);
+        put_range(writer, 0, BATCH_KEYS, VALUE_BYTES, i);
+        ASSERT_FIRN_OK(firn_flush(writer));
+    }
+}
+
+TEST(read_only, large_values_of_the_log_outlive_their_segment) {
+    char *dir = test_dir_new();
+    firn_options options = small_options();
+    firn_db *writer = open_db(dir, &options);
+    put_large(writer, 1);
+    char *segment = large_segment(dir);
+    options = read_only_options();
+    unsigned before = open_descriptors();
+    firn_db *db = open_db(dir, &options);
+    firn_iter *it;
+    const firn_snapshot *snapshot;
+    firn_value kept;
+    ASSERT_FIRN_OK(firn_iter_new(db, NULL, &it));
+    ASSERT_FIRN_OK(firn_snapshot_new(db, &snapshot));
+    ASSERT_FIRN_OK(firn_get(db, NULL, FIRN_STR("large"), &kept));
+    delete_segment(writer, segment);
+    expect_large_get(db, NULL, 1);
+    put_large(writer, 2);
+    ASSERT_FIRN_OK(firn_refresh(db)); /* holds another segment, beside the one of before */
+    expect_large_get(db, NULL, 2);
+    expect_large_get(db, snapshot, 1);
+    firn_iter_seek(it, FIRN_STR("large"));
+    assert_true(firn_iter_valid(it));
+    expect_large(firn_iter_value(it), 1);
+    ASSERT_FIRN_OK(firn_iter_refresh(it));
+    firn_iter_seek(it, FIRN_STR("large"));
+    assert_true(firn_iter_valid(it));
+    expect_large(firn_iter_value(it), 2);
+    firn_iter_free(it);
+    firn_snapshot_release(db, snapshot);
+    expect_large((firn_slice){kept.data, kept.size}, 1);
+    firn_value_release(&kept);
+    close_db(db);
+    assert_int_equal(open_descriptors(), before);
+    close_db(writer);
+    free(segment);
+    test_dir_remove(dir);
+}
+
+TEST(read_only, following_a_writer_of_large_values_does_not_collect_descriptors) {
+    char *dir = test_dir_new();
+    firn_options options = small_options();
+    firn_db *writer = open_db(dir, &options);
+    options = read_only_options();
+    firn_db *db = open_db(dir, &options);
+    unsigned before = open_descriptors();
+    for (uint64_t i = 1; i < 20; i++) {
+        put_large(writer, i);
+        ASSERT_FIRN_OK(firn_refresh(db));
+        expect_large_get(db, NULL, i);
+        ASSERT_FIRN_OK(firn_flush(writer));
+        expect_large_get(db, NULL, i);
+        ASSERT_FIRN_OK(firn_compact_range(writer, (firn_slice){0}, (firn_slice){0}));
+    }
+    assert_in_range(open_descriptors(), 1, before + 8);
+    close_db(db);
+    close_db(writer);
+    test_dir_remove(dir);
+}
+
 TEST(read_only, opens_again_and_again_while_files_come_and_go) {
     char *dir = test_dir_new();
     writer w = writer_start(dir);
@@ -292,4 +403,6 @@ TEST_MAIN(RUN(read_only, reads_logs_and_tables_and_refuses_writes),
           RUN(read_only, sees_what_was_acknowledged_before_and_moves_on_at_refresh),
           RUN(read_only, snapshots_and_iterators_keep_what_they_see_over_refresh),
           RUN(read_only, following_a_writer_does_not_collect_descriptors),
+          RUN(read_only, large_values_of_the_log_outlive_their_segment),
+          RUN(read_only, following_a_writer_of_large_values_does_not_collect_descriptors),
           RUN(read_only, opens_again_and_again_while_files_come_and_go))
