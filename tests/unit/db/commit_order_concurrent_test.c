@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "db/commit_order.h"
 #include "db/commit_queue.h"
@@ -38,7 +39,7 @@ static void order_publish(void *context, commit_flight *flight) {
 }
 
 static void order_init(order_fixture *f) {
-    *f = (order_fixture){0};
+    memset(f, 0, sizeof *f);
     commit_queue_init(&f->queue);
     atomic_u64_init(&f->visible, 0);
     commit_order_init(&f->order, &f->visible, order_publish, f);
