@@ -8,6 +8,9 @@
 /* Parts of the limit: what the cache keeps whatever happens, and what is too little to tell it; and
  * of the cache's part, what the heap loses between blocks that come and go. */
 enum { MEMORY_BUDGET_FLOOR_PART = 16, MEMORY_BUDGET_STEP_PART = 64, MEMORY_BUDGET_HEAP_PART = 16 };
+/* Floors that readers must leave: the cache's, and two for the jobs and tables that come beside
+ * them, which nobody refuses. */
+enum { MEMORY_BUDGET_READER_FLOORS = 3 };
 
 static const char *const memory_kind_names[MEMORY_KIND_COUNT] = {
     "memtables", "spare arenas", "log", "tables", "jobs", "iterators and values", "pinned blocks",
@@ -171,7 +174,7 @@ FIRN_INTERNAL status memory_budget_try_charge(memory_budget *b, memory_kind kind
     DCHECK(kind == MEMORY_READERS || kind == MEMORY_PINS);
     memory_budget_charge(b, kind, bytes);
     uint64_t held = memory_budget_taken(b) + memory_budget_charged(b, MEMORY_PINS);
-    if (LIKELY(held <= b->limit - memory_budget_floor(b)))
+    if (LIKELY(held <= b->limit - MEMORY_BUDGET_READER_FLOORS * memory_budget_floor(b)))
         return STATUS_OK;
     memory_budget_release(b, kind, bytes);
     return memory_budget_refuse(b);

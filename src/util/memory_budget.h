@@ -4,7 +4,8 @@
  *             stays within the limit. Three classes give way in this order. The block cache gets
  *             what the others leave (the rest), and is told whenever that has changed by a
  *             sixty-fourth of the limit. Readers (memory_budget_try_charge) are refused with
- *             NO_MEMORY once nothing but the cache's last sixteenth is left. What must go on for
+ *             NO_MEMORY once three sixteenths are left: the cache's last one, and what jobs and the
+ *             tables they open take beside whatever readers hold. What must go on for
  *             memory to be freed at all (memtables, flushes, compactions, the log) is charged and
  *             never refused; whoever makes it grow waits or refuses beforehand. The reserve is
  *             what memtables and log usually take: it is theirs, charged yet or not, so that

@@ -15,9 +15,10 @@
 #define MIB (1ull << 20)
 
 /* The contract: memory_bytes, and beside it what does not grow with the data: stacks of threads,
- * the lists of files, the allocator's own. */
+ * the lists of files, the allocator's own, and what jobs take for a moment that come while readers
+ * hold all they may. Peaks of 71 MiB have been seen, of 88 to 104 with a charge left out. */
 #define BUDGET   (64 * MIB)
-#define CONSTANT (8 * MIB)
+#define CONSTANT (16 * MIB)
 
 enum { KEY_BYTES = 16, VALUE_BYTES = 240, KEYS = 600000, PINNED_VALUE_BYTES = 3000 };
 
