@@ -179,7 +179,10 @@ static status table_iter_pay(table_iter *it) {
         c->own = own;
     }
     if (UNLIKELY(pinned > c->pinned)) {
-        TRY(memory_budget_try_charge(c->budget, MEMORY_PINS, pinned - c->pinned));
+        if (c->kind == MEMORY_JOBS)
+            memory_budget_charge(c->budget, MEMORY_PINS, pinned - c->pinned);
+        else
+            TRY(memory_budget_try_charge(c->budget, MEMORY_PINS, pinned - c->pinned));
         c->pinned = pinned;
     }
 out:

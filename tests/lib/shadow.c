@@ -388,7 +388,7 @@ void shadow_config(const firn_vfs *vfs, db_config *config) {
     static const time_source clock = {NULL, shadow_clock_ns, shadow_clock_ms};
     firn_options options = FIRN_OPTIONS_INIT;
     options.vfs = vfs;
-    options.memory_bytes = 8u << 20;
+    options.memory_bytes = 64u << 20;
     options.cache_bytes = 256u << 10;
     options.durability = FIRN_SYNC_MANUAL;
     options.memtable_bytes = 64u << 10;

@@ -518,7 +518,7 @@ static void model_begin(model *m, uint64_t seed, const firn_comparator *order, b
     firn_options options = FIRN_OPTIONS_INIT;
     options.comparator = order;
     options.threads = 2 + (uint32_t)rng_below(&m->random, 3);
-    options.memory_bytes = 8 << 20;
+    options.memory_bytes = 64 << 20; /* enough for all that readers hold here */
     options.memtable_bytes = 64 << 10;
     options.file_bytes = 64 << 10;
     options.level_base_bytes = 64 << 10;

@@ -21,6 +21,7 @@
 #include "util/coding.c"
 #include "util/crc32c.c"
 #include "util/hash_builtin.c"
+#include "util/memory_budget.c"
 
 enum { VALUE_BYTES = 16 };
 

@@ -15,6 +15,7 @@
 #include "util/coding.c"
 #include "util/crc32c.c"
 #include "util/event_log.h"
+#include "util/memory_budget.c"
 #include "wal/wal_segments.c"
 #include "wal/wal_sync.c"
 #include "wal/wal_writer.c"

@@ -8,6 +8,7 @@
 #include "util/arena.c"
 #include "util/buf.c"
 #include "util/coding.c"
+#include "util/memory_budget.c"
 
 enum { VALUE_BYTES = 16 };
 

@@ -22,6 +22,7 @@
 #include "util/crc32c.c"
 #include "util/epoch.c"
 #include "util/hash_builtin.c"
+#include "util/memory_budget.c"
 #include "util/text.c"
 #include "version/keyspace.c"
 #include "version/read_view.c"
