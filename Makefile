@@ -148,9 +148,8 @@ bench-full: setup ## the whole comparison: every workload, key shape, size; hour
 	@tools/setup.sh bench
 	@bench/compare --full
 
-simulate: setup ## amplification of every strategy under whole workloads, without I/O
-	@$(BUILD) asan helper_sim_simulate
-	@build/asan/tests/sim/simulate $(ARGS)
+simulate: setup ## every strategy under whole workloads, without I/O: a table, and a plot over time
+	@bench/simulate $(ARGS)
 
 fmt: setup ## format all C files in place
 	@tools/list_sources.sh | xargs -r clang-format -i

@@ -15,7 +15,8 @@ TIME_NAMES = {1: "10 ns", 2: "100 ns", 3: "1 us", 4: "10 us", 5: "100 us", 6: "1
 
 
 class Drawing:
-    def __init__(self, title, engines, panels, columns=COLUMNS, panel_width=PANEL_WIDTH):
+    def __init__(self, title, engines, panels, columns=COLUMNS, panel_width=PANEL_WIDTH,
+                 colors=COLORS):
         self.columns, self.panel_width = columns, panel_width
         self.width = columns * panel_width
         self.head = 52
@@ -25,7 +26,7 @@ class Drawing:
         self.text(10, 20, title, size=15, weight="bold")
         x = 10
         for engine in engines:
-            self.box(x, 32, 10, 10, COLORS.get(engine, "#333"))
+            self.box(x, 32, 10, 10, colors.get(engine, "#333"))
             self.text(x + 14, 41, engine)
             x += 28 + 7 * len(engine)
 

@@ -28,7 +28,7 @@ static void expect_bounds(uint32_t workers, double speed) {
         const sim_workload *w = sim_workloads;
         while (strcmp(w->name, bounds[i].workload) != 0)
             w++;
-        sim_setup setup = {bounds[i].strategy, operations, workers, speed};
+        sim_setup setup = {bounds[i].strategy, operations, workers, speed, NULL};
         sim_result r = tree_sim_run(w, &setup, operations, seed);
         print_message("%-12s %-8s write %.2f read %.2f (most %u) space %.3f stalled %.1f%%\n",
                       w->name, tree_strategy_name(bounds[i].strategy), r.write, r.read, r.read_most,
@@ -56,7 +56,7 @@ TEST(compaction, that_is_too_slow_loses_nothing) {
     uint64_t seed = test_seed();
     for (size_t i = 0; i < sim_workload_count; i++) {
         for (size_t j = 0; j < 2; j++) {
-            sim_setup setup = {strategies[j], 60000, 3, 0.7};
+            sim_setup setup = {strategies[j], 60000, 3, 0.7, NULL};
             sim_result r = tree_sim_run(&sim_workloads[i], &setup, 60000, seed);
             assert_true(r.l0_most <= 17);
         }
@@ -69,7 +69,7 @@ TEST(compaction, takes_over_trees_of_other_strategies) {
                                                TREE_LEVELED};
     rng r;
     tree_sim s;
-    sim_setup setup = {TREE_LEVELED, 100000, 2, 6};
+    sim_setup setup = {TREE_LEVELED, 100000, 2, 6, NULL};
     rng_init(&r, test_seed());
     tree_sim_init(&s, &setup);
     for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++) {

@@ -247,10 +247,25 @@ static uint32_t sim_runs(const version *v) {
 }
 
 double tree_sim_space(const tree_sim *s) {
-    double live = 0;
-    for (uint32_t key = 0; key < s->keys; key++)
-        live += s->model[key] && !(s->model[key] & SIM_DELETE);
-    return (double)version_total_bytes(s->now) / SIM_ENTRY_BYTES / (live > 0 ? live : 1);
+    return (double)version_total_bytes(s->now) / SIM_ENTRY_BYTES / (s->alive > 0 ? s->alive : 1);
+}
+
+static void sim_take_point(const tree_sim *s) {
+    sim_trace *t = s->trace;
+    if (t->count == t->capacity) {
+        t->capacity = t->capacity ? 2 * t->capacity : 256;
+        t->points = realloc(t->points, t->capacity * sizeof *t->points);
+        assert_non_null(t->points);
+    }
+    t->points[t->count++] =
+        (sim_point){.clock = s->clock,
+                    .user = s->user_entries,
+                    .written = s->flushed + s->compacted,
+                    .kept =
+                        (double)version_total_bytes(s->now) / SIM_ENTRY_BYTES + s->touched_count,
+                    .alive = s->alive,
+                    .debt = (double)level_debt_bytes(s->now, &s->options) / SIM_ENTRY_BYTES,
+                    .runs = sim_runs(s->now)};
 }
 
 static int sim_compare_keys(const void *a, const void *b) {
@@ -292,17 +307,25 @@ static void sim_flush(tree_sim *s) {
     sim_work(s, s->clock);
 }
 
+static bool sim_is_alive(uint32_t stored) {
+    return stored && !(stored & SIM_DELETE);
+}
+
 static void sim_apply(tree_sim *s, uint32_t key, uint32_t flags) {
     assert_true(key < s->keys);
     uint32_t stored = ++s->sequence | flags;
     if (s->memtable[key] == 0)
         s->touched[s->touched_count++] = key;
     s->memtable[key] = stored;
+    s->alive += sim_is_alive(stored);
+    s->alive -= sim_is_alive(s->model[key]);
     s->model[key] = stored;
     s->user_entries++;
     sim_work(s, s->clock + 1);
     if (s->touched_count >= s->memtable_entries)
         sim_flush(s);
+    if (s->trace && s->sequence % s->trace->every == 0)
+        sim_take_point(s);
 }
 
 void tree_sim_put(tree_sim *s, uint32_t key) {
@@ -344,8 +367,7 @@ void tree_sim_check(const tree_sim *s) {
             sim_check_table(s, s->now->levels[level].tables[i], seen);
     }
     for (uint32_t key = 0; key < s->keys; key++) {
-        bool alive = s->model[key] && !(s->model[key] & SIM_DELETE);
-        if (alive || (seen[key] && !(seen[key] & SIM_DELETE)))
+        if (sim_is_alive(s->model[key]) || sim_is_alive(seen[key]))
             assert_int_equal(seen[key], s->model[key]);
     }
     free(seen);
@@ -359,6 +381,7 @@ void tree_sim_init(tree_sim *s, const sim_setup *setup) {
                     .memtable_entries = memtable,
                     .workers = setup->workers,
                     .speed = setup->speed,
+                    .trace = setup->trace,
                     .next_number = 1};
     uint64_t bytes = (uint64_t)memtable * SIM_ENTRY_BYTES;
     s->options = (tree_options){.strategy = setup->strategy,

@@ -26,6 +26,21 @@ typedef struct sim_job {
     compaction_plan plan;
 } sim_job;
 
+/* How things stand at one moment; all but the clock and `runs` in entries. */
+typedef struct sim_point {
+    double clock;
+    double user, written; /* since the start; written: by flushes and compactions */
+    double kept, alive;   /* in tables and in the memtable; of keys that are alive */
+    double debt;
+    uint32_t runs; /* places a read may have to look into */
+} sim_point;
+
+typedef struct sim_trace {
+    uint32_t every; /* user entries between two points */
+    sim_point *points;
+    uint32_t count, capacity;
+} sim_trace;
+
 typedef struct tree_sim {
     tree_options options;
     uint32_t memtable_entries, keys, workers;
@@ -38,9 +53,11 @@ typedef struct tree_sim {
     uint32_t *touched;  /* keys in the memtable */
     uint32_t touched_count;
     uint32_t *model; /* newest sequence by key */
+    uint32_t alive;  /* keys that have a value */
     uint32_t sequence;
     double clock; /* entries the user could have written */
     sim_job jobs[SIM_WORKERS_MAX];
+    sim_trace *trace; /* NULL: nobody wants one */
 
     /* results */
     double user_entries, flushed, compacted, moved, dropped;
@@ -54,6 +71,8 @@ typedef struct sim_setup {
     uint32_t keys; /* key space */
     uint32_t workers;
     double speed;
+    sim_trace *trace; /* NULL, or filled while the workload runs: {.every = n}; the points are the
+                         caller's to free */
 } sim_setup;
 
 void tree_sim_init(tree_sim *s, const sim_setup *setup);
