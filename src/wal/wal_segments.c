@@ -10,6 +10,14 @@
 /* An unused rest smaller than this is not worth a truncation. */
 enum { WAL_SEGMENTS_REST_MIN = 64 << 10 };
 
+static uint64_t wal_segments_greater(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static uint64_t wal_segments_lesser(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 FIRN_INTERNAL void wal_segment_set_state(wal_segment *segment, wal_segment_state to) {
     wal_segment_state from = segment->state;
     DCHECK((from == WAL_SEGMENT_CURRENT && to == WAL_SEGMENT_SEALED) ||
@@ -109,10 +117,14 @@ static bool wal_segments_take_spare(wal_writer *w, uint64_t need, wal_spare *out
     return found;
 }
 
-FIRN_INTERNAL void wal_writer_drop_spares(wal_writer *w) {
+FIRN_INTERNAL bool wal_writer_drop_spares(wal_writer *w) {
+    bool any = false;
     wal_spare spare;
-    while (wal_segments_take_spare(w, 0, &spare))
+    while (wal_segments_take_spare(w, 0, &spare)) {
         wal_segments_drop_spare(w, &spare);
+        any = true;
+    }
+    return any;
 }
 
 /* Makes `segment` of a spare, if there is one of at least `need` bytes. The new name is durable
@@ -166,8 +178,28 @@ static status wal_segments_make_file(wal_writer *w, wal_segment *segment) {
     TRY(vfs_reserve(segment->file, 0, segment->usable_bytes));
     wal_segments_map(w, segment);
 out:
-    if (!status_is_ok(st) && created)
+    if (!status_is_ok(st) && created) {
+        wal_segments_close_file(segment); /* or what was reserved of it would stay */
         wal_segments_remove_quietly(w, segment->header.number);
+    }
+    return st;
+}
+
+/* Makes the segment's file, smaller and smaller down to `need` bytes while there is no space: a
+ * disk that is nearly full stops the log only when the very record does not fit any more. Shortage
+ * is remembered as the usual size, from which segments grow again. */
+static status wal_segments_make_file_that_fits(wal_writer *w, wal_segment *segment, uint64_t need) {
+    status st = wal_segments_make_file(w, segment);
+    while (UNLIKELY(status_is(st, FIRN_NO_SPACE))) {
+        if (segment->usable_bytes == need && !wal_writer_drop_spares(w))
+            break;
+        segment->usable_bytes = wal_segments_greater(segment->usable_bytes / 2, need);
+        segment->file_bytes = segment->usable_bytes;
+        w->append.next_bytes =
+            wal_segments_lesser(w->append.next_bytes,
+                                wal_segments_greater(segment->usable_bytes, WAL_SEGMENT_BYTES_MIN));
+        st = wal_segments_make_file(w, segment);
+    }
     return st;
 }
 
@@ -183,21 +215,23 @@ FIRN_INTERNAL status wal_segments_create(wal_writer *w, const segment_header *he
         goto out;
     }
     while (usual < need && usual < w->segment_bytes_max)
-        usual = usual * 2 < w->segment_bytes_max ? usual * 2 : w->segment_bytes_max;
+        usual = wal_segments_lesser(usual * 2, w->segment_bytes_max);
     segment->header = *header;
     segment->header.kind = SEGMENT_LOG;
     segment->header.number = w->append.next_number;
     memcpy(segment->header.database, w->database, sizeof w->database);
     memcpy(segment->header.boot_id, w->boot_id, sizeof w->boot_id);
     entropy_read(&segment->header.epoch, sizeof segment->header.epoch);
-    segment->usable_bytes = segment->file_bytes = need > usual ? need : usual;
+    uint64_t wanted = wal_segments_greater(need, usual);
+    segment->usable_bytes = segment->file_bytes = wanted;
     segment->state = WAL_SEGMENT_CURRENT;
     if (!wal_segments_reuse(w, segment, need))
-        TRY(wal_segments_make_file(w, segment));
+        TRY(wal_segments_make_file_that_fits(w, segment, need));
     w->append.fresh[w->append.fresh_count++] = segment;
     w->append.next_number++;
-    if (need <= usual) /* an oversize segment says nothing about how busy the log is */
-        w->append.next_bytes = usual * 2 < w->segment_bytes_max ? usual * 2 : w->segment_bytes_max;
+    /* An oversize segment says nothing about how busy the log is, nor one that had to be small. */
+    if (need <= usual && segment->usable_bytes >= wanted)
+        w->append.next_bytes = wal_segments_lesser(usual * 2, w->segment_bytes_max);
     return STATUS_OK;
 out:
     wal_segments_free_one(segment);

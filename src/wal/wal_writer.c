@@ -15,7 +15,6 @@
 enum {
     WAL_WRITER_SEGMENT_BYTES_FIRST = 1 << 20,
     WAL_WRITER_SEGMENT_BYTES_MAX = 64 << 20,
-    WAL_WRITER_SEGMENT_BYTES_MIN = 2 * SEGMENT_HEADER_BYTES,
     /* A buffer that grew beyond this for one append is given back at the next. */
     WAL_WRITER_BUFFER_KEPT_BYTES = 4 << 20,
     WAL_WRITER_HINT_BYTES = 8,
@@ -27,7 +26,7 @@ enum {
 static uint64_t wal_writer_or_default(uint64_t value, uint64_t fallback) {
     if (value == 0)
         return fallback;
-    return value < WAL_WRITER_SEGMENT_BYTES_MIN ? WAL_WRITER_SEGMENT_BYTES_MIN : value;
+    return value < WAL_SEGMENT_BYTES_MIN ? WAL_SEGMENT_BYTES_MIN : value;
 }
 
 FIRN_INTERNAL status wal_writer_new(const wal_writer_args *args, wal_writer **out) {
@@ -438,7 +437,8 @@ static COLD status wal_append_undo(wal_writer *w, status failure, bool writing,
         return wal_writer_poison(w, failure);
     }
     wal_segments_discard_fresh(w, true);
-    w->append.next_bytes = next_bytes;
+    if (w->append.next_bytes > next_bytes) /* having grown; that space is short is remembered */
+        w->append.next_bytes = next_bytes;
     if (w->append.wrote_current)
         wal_segments_abandon_current(w);
     return failure;

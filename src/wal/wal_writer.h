@@ -5,12 +5,13 @@
  *             all older segments, headers and directory entries included. After a failed sync, or a
  *             write that failed for any reason but lack of space, every later append and sync fails
  *             with IO_ERROR (poisoned): the kernel may have dropped the pages. An append that
- *             failed for lack of space or memory left no trace: the next one takes its place.
- * Threads:    wal_writer_append and wal_writer_reserve: one thread at a time (the commit leader).
- *             wal_writer_fill: any number beside each other and beside reservations, but not beside
- *             an append. All others at any time.
- * Crash:      bytes before the last OK of wal_writer_sync survive a power cut; everything appended
- *             survives the death of the process. */
+ *             failed for lack of space or memory left no trace: the next one takes its place. Where
+ *             there is no space for a segment of the usual size, a smaller one is made, down to
+ * what the record at hand takes; later ones grow again. Threads:    wal_writer_append and
+ * wal_writer_reserve: one thread at a time (the commit leader). wal_writer_fill: any number beside
+ * each other and beside reservations, but not beside an append. All others at any time. Crash:
+ * bytes before the last OK of wal_writer_sync survive a power cut; everything appended survives the
+ * death of the process. */
 #ifndef FIRN_WAL_WAL_WRITER_H
 #define FIRN_WAL_WAL_WRITER_H
 
@@ -107,8 +108,8 @@ FIRN_INTERNAL uint64_t wal_writer_floor_segment(wal_writer *w, uint64_t position
  * call. */
 FIRN_INTERNAL void wal_writer_release(wal_writer *w, uint64_t floor_segment);
 
-/* Deletes what is kept for reuse: somebody needs the space. */
-FIRN_INTERNAL void wal_writer_drop_spares(wal_writer *w);
+/* Deletes what is kept for reuse: somebody needs the space. False: nothing was. */
+FIRN_INTERNAL bool wal_writer_drop_spares(wal_writer *w);
 
 typedef struct wal_writer_stats {
     uint64_t bytes_written, syncs;

@@ -20,7 +20,10 @@ typedef enum wal_segment_state {
     WAL_SEGMENT_RELEASED /* not needed any more; its file is closed and to be deleted */
 } wal_segment_state;
 
-enum { WAL_SPARES_MAX = 4 };
+enum {
+    WAL_SPARES_MAX = 4,
+    WAL_SEGMENT_BYTES_MIN = 2 * SEGMENT_HEADER_BYTES /* unless for want of space */
+};
 
 /* A released segment's file, under its old name, for the next segment. */
 typedef struct wal_spare {

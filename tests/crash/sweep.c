@@ -460,11 +460,13 @@ void sweep_write(sweep *s, bool sync) {
 }
 
 void sweep_write_refused(sweep *s) {
-    static const vfs_fault_rule full = {.kinds = VFS_FAULT_WRITE | VFS_FAULT_RESERVE,
-                                        .path_suffix = ".wal",
-                                        .count = 1,
-                                        .error = ENOSPC,
-                                        .partial = true};
+    /* Full for good, or so nearly that a smaller segment still fits. */
+    bool is_full = s->shadow.count % 2;
+    const vfs_fault_rule full = {.kinds = VFS_FAULT_WRITE | VFS_FAULT_RESERVE,
+                                 .path_suffix = ".wal",
+                                 .count = is_full ? UINT64_MAX : 1,
+                                 .error = ENOSPC,
+                                 .partial = true};
     if (s->is_dead || s->death_count > 0) { /* one rule at a time */
         sweep_write(s, false);
         return;
@@ -473,7 +475,7 @@ void sweep_write_refused(sweep *s) {
     vfs_fault_set(s->process, &full);
     status st = db_write(s->db, &view, FIRN_NO);
     vfs_fault_set(s->process, NULL);
-    if (status_is_ok(st) && s->log_io == FIRN_LOG_IO_MAPPED) {
+    if (status_is_ok(st) && (s->log_io == FIRN_LOG_IO_MAPPED || !is_full)) {
         s->acknowledged = s->shadow.count;
         return;
     }

@@ -147,6 +147,18 @@ TEST(wal_recycle, no_more_than_asked_for_are_kept_and_none_after_the_end) {
     assert_true(!is_there(6) && !is_there(7) && is_there(8));
 }
 
+TEST(wal_recycle, what_is_kept_gives_way_to_a_record_that_does_not_fit_it) {
+    append(4);
+    wal_writer_release(w, 4);
+    assert_int_equal(stats().spares, 2);
+    vfs_mem_set_capacity(disk, 4 * SEGMENT_BYTES); /* two kept, the current one and another */
+    log_batch_put(&batch, "key", 2 * SEGMENT_BYTES, 1);
+    append(1);
+    assert_int_equal(stats().spares, 0);
+    assert_true(!is_there(2) && !is_there(3) && is_there(5));
+    assert_int_equal(survivors(VFS_MEM_KILL, 4), 2);
+}
+
 TEST(wal_recycle, a_file_that_holds_large_values_is_not_written_over) {
     uint8_t *large = calloc(1, LARGE_VALUE_BYTES);
     assert_non_null(large);
@@ -211,6 +223,7 @@ LOG_TEST_MAIN(RUN_WITH(released_segments_become_the_next_ones_under_a_new_epoch)
               RUN_WITH(records_of_a_file_s_former_life_never_count),
               RUN_WITH(a_new_name_that_was_not_synced_takes_only_what_was_not_synced),
               RUN_WITH(no_more_than_asked_for_are_kept_and_none_after_the_end),
+              RUN_WITH(what_is_kept_gives_way_to_a_record_that_does_not_fit_it),
               RUN_WITH(a_file_that_holds_large_values_is_not_written_over),
               RUN_WITH(where_renaming_fails_a_fresh_file_is_made),
               RUN_WITH(where_mapping_fails_records_are_written),

@@ -10,6 +10,8 @@
 #include "util/coding.h"
 #include "wal_fixture.h"
 
+enum { DISK_PAGE_BYTES = 4096 }; /* of the simulated disk */
+
 static vfs_mem *disk;
 static const firn_vfs *vfs;
 static vfs_fault *faults;
@@ -309,6 +311,47 @@ TEST(wal_writer, a_full_disk_recovers_by_itself) {
     wal_writer_free(w);
 }
 
+TEST(wal_writer, where_space_is_short_segments_shrink_and_grow_again_later) {
+    wal_writer_args args = log_writer_args(vfs);
+    args.segment_bytes_first = args.segment_bytes_max = 65536;
+    wal_writer *w = log_writer_new(&args);
+    log_batch_put(&batch, "k", 9000, 1);
+    ASSERT_OK(log_append(w, &batch, model));
+    assert_int_equal(file_bytes(1), 65536);
+    vfs_fault_rule rule = {.kinds = VFS_FAULT_RESERVE, .count = 2, .error = ENOSPC};
+    vfs_fault_set(faults, &rule);
+    uint64_t sizes[] = {65536, 16384, 16384, 32768, 65536, 65536};
+    while (wal_writer_segment(w) < 6) {
+        uint64_t at = wal_writer_segment(w);
+        ASSERT_OK(log_append(w, &batch, model));
+        if (wal_writer_segment(w) > at)
+            assert_int_equal(file_bytes(at + 1), sizes[at]);
+    }
+    expect_log();
+    wal_writer_free(w);
+    expect_log();
+}
+
+/* What the record needs and no more, and not even that: then it leaves no trace. */
+TEST(wal_writer, a_segment_is_made_as_long_as_the_record_fits_the_disk) {
+    wal_writer_args args = log_writer_args(vfs);
+    args.segment_bytes_first = args.segment_bytes_max = 131072;
+    wal_writer *w = log_writer_new(&args);
+    log_batch_put(&batch, "k", 65000, 1);
+    ASSERT_OK(log_append(w, &batch, model));
+    batch_view view = batch_get_view(&batch);
+    uint64_t need = SEGMENT_HEADER_BYTES + record_padded_bytes(1 + view.ops.size);
+    uint64_t pages = (need + DISK_PAGE_BYTES - 1) / DISK_PAGE_BYTES, hash = vfs_mem_hash(disk);
+    vfs_mem_set_capacity(disk, 131072 + (pages - 1) * DISK_PAGE_BYTES);
+    ASSERT_CODE(log_append(w, &batch, model), FIRN_NO_SPACE);
+    assert_int_equal(vfs_mem_hash(disk), hash);
+    vfs_mem_set_capacity(disk, 131072 + pages * DISK_PAGE_BYTES);
+    ASSERT_OK(log_append(w, &batch, model));
+    assert_int_equal(file_bytes(2), need);
+    expect_log();
+    wal_writer_free(w);
+}
+
 TEST(wal_writer, a_failed_write_poisons) {
     wal_writer_args args = log_writer_args(vfs);
     args.io =
@@ -374,5 +417,7 @@ LOG_TEST_MAIN(RUN_WITH(creates_no_file_before_the_first_append),
               RUN_WITH(sequences_far_from_the_segments_first_start_a_new_one),
               RUN_WITH(no_space_for_the_next_segment_leaves_no_trace),
               RUN_WITH(no_space_in_the_middle_of_a_group_counts_none_of_it),
-              RUN_WITH(a_full_disk_recovers_by_itself), RUN_WITH(a_failed_write_poisons),
-              RUN_WITH(every_allocation_may_fail))
+              RUN_WITH(a_full_disk_recovers_by_itself),
+              RUN_WITH(where_space_is_short_segments_shrink_and_grow_again_later),
+              RUN_WITH(a_segment_is_made_as_long_as_the_record_fits_the_disk),
+              RUN_WITH(a_failed_write_poisons), RUN_WITH(every_allocation_may_fail))
