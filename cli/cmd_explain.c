@@ -8,7 +8,7 @@
 typedef struct explain_printer {
     output *out;
     bool json;
-    uint64_t steps, blocks_read, nanoseconds;
+    uint64_t steps, blocks_read, nanoseconds, versions_skipped, tombstones_skipped;
 } explain_printer;
 
 static const char *explain_verdict(firn_explain_verdict verdict) {
@@ -30,12 +30,16 @@ static void explain_print_json(explain_printer *p, const firn_explain_step *s) {
                         "\"bytes\":%llu,\"verdict\":\"%s\",\"filter\":\"%s\","
                         "\"blocks_cached\":%llu,\"blocks_read\":%llu,\"blocks_mapped\":%llu,"
                         "\"block_bytes\":%llu,"
-                        "\"sequence\":%llu,\"value_bytes\":%llu,\"ns\":%llu}",
+                        "\"sequence\":%llu,\"value_bytes\":%llu,\"ns\":%llu,"
+                        "\"newer_skipped\":%llu,\"older_skipped\":%llu,"
+                        "\"tombstones_skipped\":%llu}",
                         (unsigned long long)s->bytes, explain_verdict(s->verdict),
                         filters[s->filter + 1], (unsigned long long)s->blocks_cached,
                         (unsigned long long)s->blocks_read, (unsigned long long)s->blocks_mapped,
                         (unsigned long long)s->block_bytes, (unsigned long long)s->sequence,
-                        (unsigned long long)s->value_bytes, (unsigned long long)s->nanoseconds);
+                        (unsigned long long)s->value_bytes, (unsigned long long)s->nanoseconds,
+                        (unsigned long long)s->newer_skipped, (unsigned long long)s->older_skipped,
+                        (unsigned long long)s->tombstones_skipped);
 }
 
 static void explain_print_text(explain_printer *p, const firn_explain_step *s) {
@@ -59,6 +63,12 @@ static void explain_print_text(explain_printer *p, const firn_explain_step *s) {
         (void)output_printf(p->out, ", sequence %llu", (unsigned long long)s->sequence);
     if (s->verdict == FIRN_EXPLAIN_VALUE)
         (void)output_printf(p->out, ", %llu bytes", (unsigned long long)s->value_bytes);
+    if (s->newer_skipped + s->older_skipped > 0)
+        (void)output_printf(p->out,
+                            ", skipped %llu newer and %llu older versions (%llu tombstones)",
+                            (unsigned long long)s->newer_skipped,
+                            (unsigned long long)s->older_skipped,
+                            (unsigned long long)s->tombstones_skipped);
     (void)output_text(p->out, "\n");
 }
 
@@ -71,6 +81,8 @@ static void explain_step(void *context, const firn_explain_step *step) {
     p->steps++;
     p->blocks_read += step->blocks_read;
     p->nanoseconds += step->nanoseconds;
+    p->versions_skipped += step->newer_skipped + step->older_skipped;
+    p->tombstones_skipped += step->tombstones_skipped;
 }
 
 static int explain_key(cli_call *call, firn_db *db, const buf *key) {
@@ -82,13 +94,23 @@ static int explain_key(cli_call *call, firn_db *db, const buf *key) {
         (void)output_text(p.out, "{\"steps\":[");
     firn_status st = firn_explain_get(db, &options, buf_slice(key), explain_step, &p);
     if (p.json)
-        (void)output_printf(p.out, "],\"status\":\"%s\",\"ns\":%llu}\n", firn_status_name(st),
-                            (unsigned long long)p.nanoseconds);
+        (void)output_printf(p.out,
+                            "],\"status\":\"%s\",\"ns\":%llu,\"versions_skipped\":%llu,"
+                            "\"tombstones_skipped\":%llu}\n",
+                            firn_status_name(st), (unsigned long long)p.nanoseconds,
+                            (unsigned long long)p.versions_skipped,
+                            (unsigned long long)p.tombstones_skipped);
     else
-        (void)output_printf(p.out, "%s after %llu place%s, %llu block%s read, %llu ns\n",
+        (void)output_printf(p.out,
+                            "%s after %llu place%s, %llu block%s read, %llu version%s skipped "
+                            "(%llu tombstone%s), %llu ns\n",
                             firn_status_name(st), (unsigned long long)p.steps,
                             p.steps == 1 ? "" : "s", (unsigned long long)p.blocks_read,
-                            p.blocks_read == 1 ? "" : "s", (unsigned long long)p.nanoseconds);
+                            p.blocks_read == 1 ? "" : "s", (unsigned long long)p.versions_skipped,
+                            p.versions_skipped == 1 ? "" : "s",
+                            (unsigned long long)p.tombstones_skipped,
+                            p.tombstones_skipped == 1 ? "" : "s",
+                            (unsigned long long)p.nanoseconds);
     if (st == FIRN_OK || st == FIRN_WOULD_BLOCK)
         return CLI_OK;
     return st == FIRN_NOT_FOUND ? CLI_NOT_FOUND : cli_engine_error(call, st);

@@ -63,6 +63,11 @@ typedef struct firn_explain_step {
     uint64_t sequence;      /* of the version that was found */
     uint64_t value_bytes;   /* of a value that was found */
     uint64_t nanoseconds;   /* that this step took, opening the table included */
+    /* Other versions of the key that lie in this place, counted after the step, as far as they
+     * could be read: */
+    uint64_t newer_skipped;      /* written after the read's moment */
+    uint64_t older_skipped;      /* hidden by the version that was found */
+    uint64_t tombstones_skipped; /* deletes among both */
 } firn_explain_step;
 
 /* Receives the steps in order, valid during the call. Must not call Firn: the read stands inside.
@@ -70,10 +75,10 @@ typedef struct firn_explain_step {
 typedef void (*firn_explain_callback)(void *context, const firn_explain_step *step);
 
 /* Reads `key` as firn_get() would and says what that took: which memtables and tables were asked,
- * what filters answered, where blocks came from. Tables whose range cannot hold the key are not
- * asked and not listed. The read is a real one: it fills the cache (unless `options` says no), so a
- * second one may differ. Returns what firn_get() would have, but for a value of 1 MiB or more,
- * which is not fetched. */
+ * what filters answered, where blocks came from, which versions were passed over. Tables whose
+ * range cannot hold the key are not asked and not listed. The read is a real one: it fills the
+ * cache (unless `options` says no), so a second one may differ. Returns what firn_get() would have,
+ * but for a value of 1 MiB or more, which is not fetched. */
 FIRN_API firn_status firn_explain_get(firn_db *db, const firn_read_options *options, firn_slice key,
                                       firn_explain_callback explain, void *context);
 

@@ -1,4 +1,5 @@
 /* A point read that reports each place it asks. */
+#include "compaction/level_iter.h"
 #include "db/read_search.h"
 #include "firn/inspect.h"
 #include "format/expiry.h"
@@ -12,7 +13,7 @@ typedef struct explained_read {
     firn_explain_callback explain;
     void *context;
     const time_source *clock;
-    uint64_t step_start_ns;
+    uint64_t step_start_ns, step_end_ns;
 } explained_read;
 
 /* A large value's place holds a reference to it. */
@@ -26,7 +27,7 @@ static uint64_t explain_value_bytes(const lookup *found) {
 static void explain_report(explained_read *e, firn_explain_step *step, status st) {
     const lookup *found = &e->key.found;
     step->size = sizeof *step;
-    step->nanoseconds = time_monotonic_ns(e->clock) - e->step_start_ns;
+    step->nanoseconds = e->step_end_ns - e->step_start_ns;
     if (!status_is_ok(st)) {
         step->verdict = FIRN_EXPLAIN_FAILED;
     } else if (!found->found) {
@@ -44,10 +45,53 @@ static void explain_report(explained_read *e, firn_explain_step *step, status st
     e->explain(e->context, step);
 }
 
+/* Counts the versions of the key in the place that `it` reads (takes it; NULL: none) and that the
+ * read did not give: those after its moment, and those that what it found hides. */
+static void explain_count_versions(const explained_read *e, iter *it, firn_explain_step *step) {
+    const lookup *found = &e->key.found;
+    user_key user = internal_key_user(e->key.seek.key);
+    seek_key newest = {0};
+    if (!it || !status_is_ok(seek_key_init(&newest, user, SEQNO_MAX)))
+        goto out;
+    for (iter_seek(it, newest.key); iter_valid(it); iter_next(it)) {
+        internal_key key = iter_key(it);
+        if (!user_key_equal(internal_key_user(key), user))
+            break;
+        seqno sequence = internal_key_sequence(key);
+        bool is_newer = sequence > e->search.sequence;
+        bool is_older = found->found && sequence < found->sequence;
+        step->newer_skipped += is_newer;
+        step->older_skipped += is_older;
+        step->tombstones_skipped +=
+            (is_newer || is_older) && op_kind_is_delete(internal_key_kind(key));
+    }
+out:
+    seek_key_deinit(&newest);
+    iter_free(it);
+}
+
+/* Without memory for it, or for reading on, fewer are counted: the read itself went well. */
+static iter *explain_open_memtable(memtable *m) {
+    iter *it;
+    return status_is_ok(memtable_iter_new(m, &it)) ? it : NULL;
+}
+
+static iter *explain_open_table(const explained_read *e, table_meta *meta) {
+    const read_view *view = e->search.hold.view;
+    level_iter_args args = {.tables = e->search.db->tables,
+                            .order = view->order,
+                            .version = view->version,
+                            .read = {.cached_only = e->search.args.cached_only}};
+    iter *it;
+    return status_is_ok(level_iter_new_table(&args, meta, &it)) ? it : NULL;
+}
+
 static void explain_memtable(explained_read *e, memtable *m, uint64_t newer) {
     firn_explain_step step = {.level = -1, .file = newer, .bytes = memtable_bytes(m), .filter = -1};
     e->step_start_ns = time_monotonic_ns(e->clock);
     memtable_get_hashed(m, e->key.seek.key, e->key.hash, &e->key.found);
+    e->step_end_ns = time_monotonic_ns(e->clock);
+    explain_count_versions(e, explain_open_memtable(m), &step);
     explain_report(e, &step, STATUS_OK);
 }
 
@@ -55,6 +99,7 @@ static status explain_table(explained_read *e, table_meta *meta, uint32_t level)
     table_get_trace trace;
     e->step_start_ns = time_monotonic_ns(e->clock);
     status st = read_table(&e->search, &e->key, meta, &trace);
+    e->step_end_ns = time_monotonic_ns(e->clock);
     firn_explain_step step = {.level = (int)level,
                               .file = meta->where.number,
                               .bytes = meta->where.file_bytes,
@@ -63,6 +108,8 @@ static status explain_table(explained_read *e, table_meta *meta, uint32_t level)
                               .blocks_read = trace.blocks_read,
                               .blocks_mapped = trace.blocks_mapped,
                               .block_bytes = trace.block_bytes};
+    if (status_is_ok(st) && !trace.filter_negative)
+        explain_count_versions(e, explain_open_table(e, meta), &step);
     explain_report(e, &step, st);
     return st;
 }

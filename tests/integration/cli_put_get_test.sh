@@ -113,4 +113,9 @@ grep -q 'L[0-9] table .* value' out || fail 'explain names the table'
 expect 0 firn explain db m1 --json
 grep -q '"verdict":"value".*"status":"OK"' out || fail 'explain as JSON'
 expect 1 firn explain db nowhere
+expect 0 firn put db m1 again
+expect 0 firn delete db m1
+expect 1 firn explain db m1
+grep -q 'skipped 0 newer and 1 older versions (0 tombstones)' out || fail 'explain counts versions'
+grep -q ' 1 version skipped (0 tombstones)' out || fail 'explain sums up what was skipped'
 echo "ok"

@@ -223,6 +223,7 @@ TEST(cached_only, serves_what_the_system_has_of_a_file) {
 
 typedef struct seen {
     int steps, memtables, tables, filtered;
+    uint64_t newer, older, tombstones;
     firn_explain_step last;
 } seen;
 
@@ -233,6 +234,9 @@ static void see(void *context, const firn_explain_step *step) {
     s->tables += step->level >= 0;
     s->filtered += step->verdict == FIRN_EXPLAIN_FILTERED;
     assert_int_equal(step->size, sizeof *step);
+    s->newer += step->newer_skipped;
+    s->older += step->older_skipped;
+    s->tombstones += step->tombstones_skipped;
     s->last = *step;
 }
 
@@ -270,9 +274,54 @@ TEST(explain, names_the_places_a_read_asks) {
     test_dir_remove(dir);
 }
 
+static seen explain(firn_db *db, const firn_snapshot *snapshot, const char *key,
+                    firn_status expected) {
+    firn_read_options options = FIRN_READ_OPTIONS_INIT;
+    options.snapshot = snapshot;
+    seen s = {0};
+    ASSERT_FIRN(firn_explain_get(db, &options, FIRN_STR(key), see, &s), expected);
+    return s;
+}
+
+static void expect_skipped(seen s, uint64_t newer, uint64_t older, uint64_t tombstones) {
+    assert_int_equal(s.newer, newer);
+    assert_int_equal(s.older, older);
+    assert_int_equal(s.tombstones, tombstones);
+}
+
+/* Before and after a flush, for the snapshot keeps all versions there: put, delete, put, snapshot,
+ * delete, put, delete. */
+TEST(explain, counts_the_versions_and_tombstones_that_were_passed_over) {
+    char *dir = test_dir_new();
+    firn_options options = small_options();
+    firn_db *db = open_db(dir, &options);
+    const firn_snapshot *oldest, *middle;
+    put_text(db, "a", "neighbour");
+    put_text(db, "k", "1");
+    ASSERT_FIRN_OK(firn_snapshot_new(db, &oldest));
+    delete_text(db, "k");
+    ASSERT_FIRN_OK(firn_snapshot_new(db, &middle));
+    put_text(db, "k", "2");
+    delete_text(db, "k");
+    put_text(db, "kk", "neighbour");
+    for (int flushed = 0; flushed < 2; flushed++) {
+        expect_skipped(explain(db, NULL, "k", FIRN_NOT_FOUND), 0, flushed ? 2 : 3, 1);
+        expect_skipped(explain(db, middle, "k", FIRN_NOT_FOUND), flushed ? 1 : 2, 1, 1);
+        expect_skipped(explain(db, oldest, "k", FIRN_OK), flushed ? 2 : 3, 0, 2);
+        expect_skipped(explain(db, NULL, "a", FIRN_OK), 0, 0, 0);
+        expect_skipped(explain(db, NULL, "j", FIRN_NOT_FOUND), 0, 0, 0);
+        ASSERT_FIRN_OK(firn_flush(db));
+    }
+    firn_snapshot_release(db, oldest);
+    firn_snapshot_release(db, middle);
+    close_db(db);
+    test_dir_remove(dir);
+}
+
 TEST_MAIN(RUN(multi_get, agrees_with_get_for_any_number_of_keys),
           RUN(multi_get, takes_empty_keys_and_refuses_bad_arguments),
           RUN(cached_only, of_tables_that_are_read_answers_would_block_on_cold_files),
           RUN(cached_only, of_mapped_tables_answers_would_block_on_cold_files),
           RUN(cached_only, serves_what_the_system_has_of_a_file),
-          RUN(explain, names_the_places_a_read_asks))
+          RUN(explain, names_the_places_a_read_asks),
+          RUN(explain, counts_the_versions_and_tombstones_that_were_passed_over))
