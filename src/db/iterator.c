@@ -327,12 +327,19 @@ static inline bool cursor_run_is_plain(const firn_iter *it) {
     return it->merged->plain && it->merged->max_sequence <= it->sequence;
 }
 
+/* What is shown lies within the bounds. */
+static inline void cursor_check_bounds(const firn_iter *it) {
+    DCHECK(!it->at || (!cursor_is_below_lower(it, db_iter_key(it)) &&
+                       !cursor_is_above_upper(it, db_iter_key(it))));
+}
+
 static void cursor_show_forward(firn_iter *it, op_kind kind) {
     const iter *m = it->merged;
     it->at = &m->run[m->index];
     it->kind = kind;
     it->behind = 0;
     it->ahead = cursor_run_is_plain(it) ? cursor_count_below_upper(it) - m->index - 1 : 0;
+    cursor_check_bounds(it);
 }
 
 /* --- moving --- */
@@ -496,6 +503,7 @@ static bool cursor_jump_to_newest(firn_iter *it) {
 static void cursor_show_copy(firn_iter *it) {
     it->at = &it->copy;
     it->ahead = it->behind = 0;
+    cursor_check_bounds(it);
 }
 
 /* Going backward: merged's current entry is the only version of its key, and plain. */
@@ -505,6 +513,7 @@ static void cursor_show_in_place(firn_iter *it) {
     it->kind = OP_PUT;
     it->ahead = 0;
     it->behind = m->index - cursor_first_from_lower(it);
+    cursor_check_bounds(it);
 }
 
 /* From merged's current entry backward, finds the last key to show. */
@@ -651,6 +660,7 @@ FIRN_INTERNAL void db_iter_next(firn_iter *it) {
     if (LIKELY(it->ahead > 0)) {
         it->ahead--;
         it->at++;
+        cursor_check_bounds(it);
         return;
     }
     cursor_next(it);
@@ -671,6 +681,7 @@ FIRN_INTERNAL void db_iter_prev(firn_iter *it) {
     if (LIKELY(it->behind > 0)) {
         it->behind--;
         it->at--;
+        cursor_check_bounds(it);
         return;
     }
     cursor_prev(it);

@@ -1,5 +1,6 @@
 #include "db/masked_tree.h"
 
+#include "iter/checked_iter.h"
 #include "iter/merging_iter.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
@@ -106,9 +107,13 @@ FIRN_INTERNAL status masked_tree_attach(masked_tree *tree, const read_tree_args 
     for (uint32_t i = 0; i < view->sealed_count; i++)
         TRY(masked_tree_add_memtable(tree, view->sealed[i], sequence, &children));
     TRY(masked_tree_add_tables(tree, args, &children));
+    for (size_t i = 0; i < children.count; i++)
+        TRY(checked_iter_wrap(&children.list[i], view->order, true));
     size_t taken = children.count;
     children.count = 0;
-    TRY(merging_iter_new(view->order, children.list, taken, &tree->merged));
+    TRY(merging_iter_new(view->order, children.list, taken, &tree->merging));
+    tree->merged = tree->merging;
+    TRY(checked_iter_wrap(&tree->merged, view->order, false));
 out:
     for (size_t i = 0; i < children.count; i++)
         iter_free(children.list[i]);
@@ -119,7 +124,9 @@ out:
 }
 
 FIRN_INTERNAL void masked_tree_detach(masked_tree *tree) {
-    iter_free(tree->merged); /* first: it keeps the mask */
+    if (tree->merged != tree->merging)
+        checked_iter_drop(tree->merged);
+    iter_free(tree->merging); /* before what it keeps: the mask */
     memory_free(tree->mask);
     range_gather_deinit(&tree->ranges);
     memory_budget_release(tree->budget, MEMORY_READERS, tree->charged);

@@ -12,7 +12,8 @@
 #include "db/read_tree.h"
 
 typedef struct masked_tree {
-    iter *merged; /* NULL: attached to nothing */
+    iter *merged;  /* NULL: attached to nothing */
+    iter *merging; /* below `merged`, or itself; owned */
     range_gather ranges;
     range_fragments *mask; /* NULL: the reader sees no range delete */
     memory_budget *budget; /* may be NULL */

@@ -1,5 +1,6 @@
 #include "db/read_tree.h"
 
+#include "iter/checked_iter.h"
 #include "iter/merging_iter.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
@@ -114,6 +115,27 @@ static void read_tree_add_tables(read_tree *tree, const read_tree_args *args) {
     }
 }
 
+/* All sources as one, in debug builds each of them and the whole under checks. */
+static status read_tree_merge(read_tree *tree, const read_tree_args *args) {
+    status st = STATUS_OK;
+    key_order order = args->view->order;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < tree->memtable_count; i++)
+        tree->children[count++] = &tree->memtables[i].base;
+    for (uint32_t i = 0; i < tree->level_count; i++)
+        tree->children[count++] = &tree->levels[i].base;
+    for (uint32_t i = 0; i < count; i++)
+        TRY(checked_iter_wrap(&tree->children[i], order, false));
+    tree->merged = tree->children[0];
+    if (count == 1)
+        goto out;
+    merging_iter_args merge = {.order = order, .visible = args->sequence};
+    tree->merged = tree->merging = merging_iter_place(tree->merge, &merge, tree->children, count);
+    TRY(checked_iter_wrap(&tree->merged, order, false));
+out:
+    return st;
+}
+
 FIRN_INTERNAL status read_tree_attach(read_tree *tree, const read_tree_args *args) {
     const read_view *view = args->view;
     status st = read_tree_reserve(tree, 1 + view->sealed_count,
@@ -129,27 +151,22 @@ FIRN_INTERNAL status read_tree_attach(read_tree *tree, const read_tree_args *arg
     read_tree_add_tables(tree, args);
     if (tree->memtable_count + tree->level_count == 0)
         read_tree_add_memtable(tree, view->active);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < tree->memtable_count; i++)
-        tree->children[count++] = &tree->memtables[i].base;
-    for (uint32_t i = 0; i < tree->level_count; i++)
-        tree->children[count++] = &tree->levels[i].base;
-    merging_iter_args merge = {.order = view->order, .visible = args->sequence};
-    tree->merged = count == 1 ? tree->children[0]
-                              : merging_iter_place(tree->merge, &merge, tree->children, count);
-    return STATUS_OK;
+    return read_tree_merge(tree, args);
 }
 
 FIRN_INTERNAL uint64_t read_tree_take_hidden(read_tree *tree) {
-    bool merges = tree->merged && tree->memtable_count + tree->level_count > 1;
-    return merges ? merging_iter_take_hidden(tree->merged) : 0;
+    return tree->merging ? merging_iter_take_hidden(tree->merging) : 0;
 }
 
 FIRN_INTERNAL void read_tree_detach(read_tree *tree) {
+    if (tree->merging)
+        checked_iter_drop(tree->merged);
+    for (uint32_t i = 0; i < tree->memtable_count + tree->level_count; i++)
+        checked_iter_drop(tree->children[i]);
     for (uint32_t i = 0; i < tree->level_count; i++)
         level_iter_detach(&tree->levels[i]);
     tree->memtable_count = tree->level_count = 0;
-    tree->merged = NULL;
+    tree->merged = tree->merging = NULL;
 }
 
 FIRN_INTERNAL void read_tree_deinit(read_tree *tree) {

@@ -16,7 +16,8 @@
 #include "version/read_view.h"
 
 typedef struct read_tree {
-    iter *merged; /* NULL: attached to nothing */
+    iter *merged;  /* NULL: attached to nothing */
+    iter *merging; /* below `merged`; NULL: there is one source */
     uint32_t memtable_count, level_count;
     uint32_t memtable_room, level_room; /* how many of each there is memory for */
     void *memory;                       /* all below in one piece */
