@@ -355,6 +355,7 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
         return background_try_bury(db);
     }
     *retry_ns = commit_seal_aged(db, now);
+    commit_seal_skipped(db);
     if (background_try_flush(db))
         return true;
     if (!urgent_only && background_try_compaction(db))
@@ -370,7 +371,7 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
 FIRN_INTERNAL bool background_work_is_due(firn_db *db) {
     background_pick p;
     uint64_t active;
-    if (version_set_sealed_bytes(db->versions, &active) > 0)
+    if (version_set_sealed_bytes(db->versions, &active) > 0 || commit_seal_skipped_is_due(db))
         return true;
     if (!background_pick_compaction(db, true, &p))
         return false;

@@ -138,21 +138,58 @@ static uint64_t commit_age_look_ns(uint64_t age_ns) {
                                             : look;
 }
 
+/* For workers, who must not wait for writers: nothing happens while anybody commits. */
+static void commit_seal_beside(firn_db *db, uint32_t keyspace_id) {
+    if (!commit_queue_try_enter(&db->commit.queue))
+        return;
+    if (commit_order_is_idle(&db->commit.order, db->commit.last_sequence) &&
+        status_is_ok(commit_check_writable(db)) && !commit_memtables_are_full(db, keyspace_id) &&
+        status_is_ok(version_set_seal(db->versions, keyspace_id))) {
+        commit_forget_targets(db); /* else the next look tries again */
+        pacing_note_seal(db);
+    }
+    commit_queue_leave(&db->commit.queue);
+}
+
 FIRN_INTERNAL uint64_t commit_seal_aged(firn_db *db, uint64_t now_ns) {
     uint32_t keyspace_id;
     uint64_t first_ns, age_ns;
     if (LIKELY(db->config.memtable_age_ms == FIRN_NONE))
         return 0;
     age_ns = db->config.memtable_age_ms * 1000000u;
-    if (!version_set_oldest_active(db->versions, &keyspace_id, &first_ns) ||
-        now_ns < first_ns + age_ns || !commit_queue_try_enter(&db->commit.queue))
-        return commit_age_look_ns(age_ns);
-    if (commit_order_is_idle(&db->commit.order, db->commit.last_sequence) &&
-        status_is_ok(commit_check_writable(db)) && !commit_memtables_are_full(db, keyspace_id) &&
-        status_is_ok(version_set_seal(db->versions, keyspace_id)))
-        commit_forget_targets(db); /* else the next look tries again */
-    commit_queue_leave(&db->commit.queue);
+    if (version_set_oldest_active(db->versions, &keyspace_id, &first_ns) &&
+        now_ns >= first_ns + age_ns)
+        commit_seal_beside(db, keyspace_id);
     return commit_age_look_ns(age_ns);
+}
+
+/* A keyspace whose active memtable should be sealed for the deletes in it. */
+static bool commit_find_skipped(firn_db *db, uint32_t *keyspace_id) {
+    uint32_t ids[COMMIT_TARGETS_MAX];
+    if (LIKELY(!pacing_has_skipped_much(db)))
+        return false;
+    uint32_t count = version_set_keyspaces(db->versions, ids, COMMIT_TARGETS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        read_view *view = version_set_view(db->versions, ids[i]);
+        bool wants = pacing_wants_seal(db, view->active);
+        read_view_unref(view);
+        *keyspace_id = ids[i];
+        if (wants)
+            return true;
+    }
+    return false;
+}
+
+FIRN_INTERNAL void commit_seal_skipped(firn_db *db) {
+    uint32_t keyspace_id;
+    if (UNLIKELY(commit_find_skipped(db, &keyspace_id)))
+        commit_seal_beside(db, keyspace_id);
+}
+
+FIRN_INTERNAL bool commit_seal_skipped_is_due(firn_db *db) {
+    uint32_t keyspace_id;
+    return commit_find_skipped(db, &keyspace_id) && !commit_memtables_are_full(db, keyspace_id) &&
+           status_is_ok(commit_check_writable(db));
 }
 
 /* --- memory --- */

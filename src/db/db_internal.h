@@ -152,6 +152,10 @@ FIRN_INTERNAL NODISCARD status commit_seal_all(firn_db *db);
  * somebody is committing: for workers, which must not wait for writers. Returns after how many
  * nanoseconds to look again; 0: no need. */
 FIRN_INTERNAL uint64_t commit_seal_aged(firn_db *db, uint64_t now_ns);
+/* Seals, in the same way, an active memtable whose deletes iterators passed over too often. */
+FIRN_INTERNAL void commit_seal_skipped(firn_db *db);
+/* Whether that has something to do. */
+FIRN_INTERNAL bool commit_seal_skipped_is_due(firn_db *db);
 FIRN_INTERNAL status commit_poison(firn_db *db, status why, const char *consequence);
 FIRN_INTERNAL NODISCARD status commit_check_writable(firn_db *db);
 

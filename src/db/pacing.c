@@ -32,14 +32,21 @@ FIRN_INTERNAL void pacing_note_seal(firn_db *db) {
     atomic_u64_store(&db->pacing.skipped, 0, memory_order_relaxed); /* no partner: a hint */
 }
 
+FIRN_INTERNAL bool pacing_has_skipped_much(const firn_db *db) {
+    return pacing_load(&db->pacing.skipped) >= PACING_SKIP_MOST;
+}
+
 FIRN_INTERNAL void pacing_note_skipped(firn_db *db, uint64_t entries) {
-    if (entries >= PACING_SKIP_LEAST) /* relaxed: no partner; a hint. */
-        atomic_u64_add(&db->pacing.skipped, entries, memory_order_relaxed);
+    if (entries < PACING_SKIP_LEAST)
+        return;
+    /* relaxed: no partner; a hint. */
+    atomic_u64_add(&db->pacing.skipped, entries, memory_order_relaxed);
+    if (UNLIKELY(pacing_has_skipped_much(db)) && db->workers)
+        workers_wake(db->workers);
 }
 
 FIRN_INTERNAL bool pacing_wants_seal(const firn_db *db, const memtable *active) {
-    return UNLIKELY(pacing_load(&db->pacing.skipped) >= PACING_SKIP_MOST) &&
-           memtable_deletes(active) >= PACING_SEAL_DELETES;
+    return UNLIKELY(pacing_has_skipped_much(db)) && memtable_deletes(active) >= PACING_SEAL_DELETES;
 }
 
 /* Of many keyspaces only one memtable's worth is counted that is not sealed yet: that much is

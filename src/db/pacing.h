@@ -33,10 +33,13 @@ FIRN_INTERNAL void pacing_init(pacing *p);
 FIRN_INTERNAL bool pacing_is_free(const firn_db *db);
 /* A memtable was sealed. The leader only. */
 FIRN_INTERNAL void pacing_note_seal(firn_db *db);
-/* An iterator passed over that many hidden entries in one go. Any thread. */
+/* An iterator passed over that many hidden entries in one go: workers look whether that is reason
+ * for a seal, should nobody commit meanwhile. Any thread. */
 FIRN_INTERNAL void pacing_note_skipped(firn_db *db, uint64_t entries);
+/* Whether that is so many that pacing_wants_seal is worth asking. Any thread. */
+FIRN_INTERNAL bool pacing_has_skipped_much(const firn_db *db);
 /* Whether iterators have paid more for the deletes in `active` than sealing and flushing it costs:
- * in a table they can be compacted away. The leader only. */
+ * in a table they can be compacted away. Any thread; a hint for all but the leader. */
 FIRN_INTERNAL bool pacing_wants_seal(const firn_db *db, const memtable *active);
 /* Sleeps off what was committed since the last call, whoever wrote it. The leader only. */
 FIRN_INTERNAL void pacing_charge(firn_db *db);
