@@ -198,6 +198,23 @@ FIRN_INTERNAL void compaction_merge_init(compaction_merge *m, const job_env *env
     atomic_u32_init(&m->failed, 0);
 }
 
+/* Decides on pieces. Tables begin in the right places nearly always: only else are indexes looked
+ * into. */
+static status compaction_merge_split(compaction_merge *m, uint32_t wanted) {
+    status st = STATUS_OK;
+    uint32_t pieces = job_split_pieces(m->plan, wanted, m->env->options->file_bytes), cuts = 0;
+    if (pieces > 1) {
+        cuts = job_split(m->plan, pieces, m->borders);
+        if (cuts == 0) {
+            TRY(job_anchors_gather(&m->anchors, m->plan, m->env->tables));
+            cuts = job_split_by_anchors(&m->anchors, m->plan->version->order, pieces, m->borders);
+        }
+    }
+    m->count = 1 + cuts;
+out:
+    return st;
+}
+
 FIRN_INTERNAL status compaction_merge_run(compaction_merge *m) {
     status st = STATUS_OK;
     const job_env *env = m->env;
@@ -211,7 +228,7 @@ FIRN_INTERNAL status compaction_merge_run(compaction_merge *m) {
     uint32_t wanted = env->options->pieces;
     if (wanted == 0)
         wanted = helpers ? workers_idle(helpers) + 1 : 1;
-    m->count = 1 + job_split(m->plan, wanted, env->options->file_bytes, m->borders);
+    TRY(compaction_merge_split(m, wanted));
     for (uint32_t i = 0; i < m->count; i++)
         table_output_init(&m->outputs[i], &m->output);
     if (helpers && m->count > 1) {
@@ -233,5 +250,6 @@ FIRN_INTERNAL void compaction_merge_discard(compaction_merge *m) {
 FIRN_INTERNAL void compaction_merge_deinit(compaction_merge *m) {
     for (uint32_t i = 0; i < m->count; i++)
         table_output_deinit(&m->outputs[i]);
+    job_anchors_deinit(&m->anchors);
     snapshot_list_deinit(&m->readers);
 }

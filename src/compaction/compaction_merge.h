@@ -22,6 +22,7 @@ typedef struct compaction_merge {
 
     uint32_t count; /* of pieces; 0 until it was run, or when there was nothing to do */
     user_key borders[JOB_PIECES_MAX - 1];
+    job_anchors anchors; /* whose some borders are */
     table_output outputs[JOB_PIECES_MAX];
 
     snapshot_list readers;

@@ -55,23 +55,46 @@ static split_row split_choose_row(const compaction_plan *plan) {
     return row;
 }
 
-FIRN_INTERNAL uint32_t job_split(const compaction_plan *plan, uint32_t pieces, uint64_t least_bytes,
+FIRN_INTERNAL uint32_t job_split_pieces(const compaction_plan *plan, uint32_t wanted,
+                                        uint64_t least_bytes) {
+    uint64_t worth = compaction_plan_input_bytes(plan) / (least_bytes ? least_bytes : 1);
+    if (wanted > worth)
+        wanted = (uint32_t)worth;
+    if (wanted > JOB_PIECES_MAX)
+        wanted = JOB_PIECES_MAX;
+    return wanted < 2 || plan->to_level == 0 ? 1 : wanted;
+}
+
+/* Whether the next piece begins behind `passed` of `bytes`, when there are `count` borders. */
+static bool split_is_due(uint64_t passed, uint64_t bytes, uint32_t count, uint32_t pieces) {
+    return (double)passed * pieces >= (double)bytes * (count + 1);
+}
+
+FIRN_INTERNAL uint32_t job_split(const compaction_plan *plan, uint32_t pieces,
                                  user_key borders[JOB_PIECES_MAX - 1]) {
     uint32_t count = 0;
-    uint64_t passed = 0,
-             worth = compaction_plan_input_bytes(plan) / (least_bytes ? least_bytes : 1);
-    if (pieces > worth)
-        pieces = (uint32_t)worth;
-    if (pieces > JOB_PIECES_MAX)
-        pieces = JOB_PIECES_MAX;
-    if (pieces < 2 || plan->to_level == 0)
-        return 0;
+    uint64_t passed = 0;
     split_row row = split_choose_row(plan);
     for (uint32_t i = 1; i < row.count && count + 1 < pieces; i++) {
         passed += row.tables[i - 1]->where.file_bytes;
-        if ((double)passed * pieces < (double)row.bytes * (count + 1))
-            continue;
-        borders[count++] = internal_key_user(row.tables[i]->smallest);
+        if (split_is_due(passed, row.bytes, count, pieces))
+            borders[count++] = internal_key_user(row.tables[i]->smallest);
+    }
+    return count;
+}
+
+FIRN_INTERNAL uint32_t job_split_by_anchors(const job_anchors *anchors, key_order order,
+                                            uint32_t pieces, user_key borders[JOB_PIECES_MAX - 1]) {
+    uint32_t count = 0;
+    uint64_t passed = 0, bytes = 0;
+    for (uint32_t i = 0; i < anchors->count; i++)
+        bytes += anchors->list[i].bytes;
+    for (uint32_t i = 0; i < anchors->count && count + 1 < pieces; i++) {
+        passed += anchors->list[i].bytes;
+        user_key key = anchors->list[i].key;
+        if (split_is_due(passed, bytes, count, pieces) &&
+            (count == 0 || key_order_compare_user(order, borders[count - 1], key) < 0))
+            borders[count++] = key;
     }
     return count;
 }

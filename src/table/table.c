@@ -452,3 +452,18 @@ FIRN_INTERNAL uint64_t table_approximate_offset(table *t, internal_key key) {
     uint32_t before = t->top.firsts[table_index_find(&t->top, key)];
     return (uint64_t)((double)t->data_end * before / t->block_count);
 }
+
+FIRN_INTERNAL uint32_t table_anchors(const table *t, uint32_t parts, user_key *keys) {
+    const table_index *index = t->is_by_partition ? &t->top : &t->index;
+    uint32_t count = 0;
+    for (uint32_t part = 1; part < parts; part++) {
+        uint32_t end = (uint32_t)((uint64_t)index->count * part / parts);
+        user_key key;
+        if (end == 0)
+            continue;
+        key = internal_key_user(table_index_separator(index, end - 1));
+        if (count == 0 || key_order_compare_user(index->order, keys[count - 1], key) < 0)
+            keys[count++] = key;
+    }
+    return count;
+}

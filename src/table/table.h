@@ -102,6 +102,11 @@ FIRN_INTERNAL NODISCARD status table_read_bounds(table *t, buf *smallest, buf *l
  * where that would have to be read. */
 FIRN_INTERNAL uint64_t table_approximate_offset(table *t, internal_key key);
 
+/* Fills `keys` with user keys that cut the table's data into `parts` of about the same size, and
+ * answers how many: fewer than `parts`. They are separators of the index: they ascend, need not be
+ * keys of the table, and live as long as the table is open. Reads nothing. */
+FIRN_INTERNAL uint32_t table_anchors(const table *t, uint32_t parts, user_key *keys);
+
 /* Reads up to EXTENT_CHUNK_BYTES of a large value, chunk by chunk (chunk_index from 0), checked. */
 FIRN_INTERNAL NODISCARD status table_large_read_chunk(table *t, const large_ref *ref,
                                                       uint64_t chunk_index, uint8_t *out,

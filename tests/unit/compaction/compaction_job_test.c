@@ -123,6 +123,39 @@ TEST(compaction_job, in_pieces_comes_to_the_same) {
     assert_true(strncmp(expected, "01=1 | 02=1 | 03=2 | 04=1", 25) == 0);
 }
 
+/* Two tables of L0 over the same keys, of several blocks each, and nothing below. */
+static void fill_l0_alone(job_fixture *f) {
+    char key[16];
+    job_fixture_init(f);
+    f->options.file_bytes = 1;
+    f->options.block_bytes = 64;
+    for (int table = 0; table < 2; table++) {
+        for (int i = table; i < 40; i += 1 + table) {
+            snprintf(key, sizeof key, "%02d", i);
+            job_put(f, key, table ? "2" : "1");
+        }
+        flush(f);
+    }
+}
+
+TEST(compaction_job, out_of_l0_alone_is_cut_at_keys_of_its_indexes) {
+    char expected[1024];
+    for (uint32_t pieces = 1; pieces <= 4; pieces++) {
+        job_fixture f;
+        job_result result;
+        bool found;
+        fill_l0_alone(&f);
+        f.options.pieces = pieces;
+        ASSERT_OK(job_compact(&f, &found, &result));
+        assert_int_equal(result.pieces, pieces);
+        assert_string_equal(job_level_text(&f, 0), "");
+        if (pieces == 1)
+            snprintf(expected, sizeof expected, "%s", job_level_text(&f, 6));
+        assert_string_equal(job_level_text(&f, 6), expected);
+        job_fixture_deinit(&f);
+    }
+}
+
 /* Whichever piece it meets: no output stays, and the inputs do. */
 TEST(compaction_job, a_failure_in_one_piece_ends_them_all) {
     for (uint64_t after = 0;; after++) {
@@ -216,6 +249,7 @@ TEST_MAIN(RUN(compaction_job, merges_and_drops_what_is_hidden),
           RUN(compaction_job, an_empty_result_is_no_table),
           RUN(compaction_job, cuts_tables_between_keys_never_between_versions),
           RUN(compaction_job, in_pieces_comes_to_the_same),
+          RUN(compaction_job, out_of_l0_alone_is_cut_at_keys_of_its_indexes),
           RUN(compaction_job, a_failure_in_one_piece_ends_them_all),
           RUN(compaction_job, its_inputs_survive_every_failure),
           RUN(compaction_job, a_closing_database_gives_up))

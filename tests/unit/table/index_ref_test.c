@@ -212,6 +212,12 @@ TEST(index_ref, says_of_each_block_what_an_index_of_one_block_says) {
     cache_set_capacity(blocks, 0);
     uint64_t estimate = table_approximate_offset(t, fixture_key(&f, f.count / 2));
     assert_in_range(estimate, exact - t->data_end / 10, exact + t->data_end / 10);
+    user_key anchor; /* by the top alone */
+    seek_key seek;
+    assert_int_equal(table_anchors(t, 2, &anchor), 1);
+    ASSERT_OK(seek_key_init(&seek, anchor, SEQNO_MAX));
+    estimate = table_approximate_offset(whole, seek.key);
+    assert_in_range(estimate, t->data_end / 3, t->data_end / 3 * 2);
     table_unref(t);
     table_unref(whole);
     cache_free(blocks);

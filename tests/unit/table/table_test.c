@@ -477,6 +477,31 @@ TEST(table, approximate_offsets_ascend_to_the_end_of_the_data) {
     fixture_deinit(&f);
 }
 
+TEST(table, anchors_cut_the_data_into_even_parts) {
+    fixture f;
+    table_builder_args args;
+    table_test_small(&f, &args);
+    table *t = fixture_open(&f, NULL);
+    user_key keys[2];
+    seek_key last;
+    uint64_t previous = 0;
+    ASSERT_OK(seek_key_init(&last, internal_key_user(fixture_key(&f, f.count - 1)), 0));
+    uint64_t bytes = table_approximate_offset(t, last.key);
+    assert_int_equal(table_anchors(t, 1, keys), 0);
+    assert_int_equal(table_anchors(t, 3, keys), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        seek_key seek;
+        ASSERT_OK(seek_key_init(&seek, keys[i], 0)); /* behind all versions of the key */
+        uint64_t offset = table_approximate_offset(t, seek.key);
+        assert_in_range(offset - previous, bytes / 5, bytes / 2);
+        previous = offset;
+        if (i > 0)
+            assert_true(slice_compare(keys[i - 1].s, keys[i].s) < 0);
+    }
+    table_unref(t);
+    fixture_deinit(&f);
+}
+
 /* One pass over everything that allocates while reading; NO_MEMORY or success. */
 static status table_test_read_pass(fixture *f) {
     status st = STATUS_OK;
@@ -569,4 +594,5 @@ TEST_MAIN(RUN(table, agrees_with_a_sorted_array_for_every_shape_of_keys_and_bloc
           RUN(table, cached_gets_neither_read_nor_allocate),
           RUN(table, reading_without_filling_leaves_the_cache_alone),
           RUN(table, approximate_offsets_ascend_to_the_end_of_the_data),
+          RUN(table, anchors_cut_the_data_into_even_parts),
           RUN(table, every_failed_allocation_is_reported_and_nothing_leaks))
