@@ -101,7 +101,7 @@ TEST(picker, moves_l0_tables_that_share_no_key_and_meet_nothing) {
 }
 
 TEST(picker, sends_l0_above_a_large_last_level) {
-    expect_pick("L0: 4:a-z:9 3:a-z:9 2:a-z:9 1:a-z:9 L6: 8:a-m:600 9:n-z:600", "L0->L5: 4 3 2 1");
+    expect_pick("L0: 4:a-z:9 3:a-z:9 2:a-z:9 1:a-z:9 L6: 8:a-m:700 9:n-z:600", "L0->L5: 4 3 2 1");
 }
 
 TEST(picker, waits_for_a_running_l0_compaction) {
