@@ -4,8 +4,8 @@
  * Purpose:    whoever has the table's description can say how much of it has expired at any time,
  *             without reading it.
  * Invariants: a bucket spans a power of two of milliseconds, all buckets the same; what is in it
- *             counts as expired when all of it is, so answers err to the late side, by at most a
- *             thirty-second part of the whole span.
+ *             counts as expired when all of it is, so answers err to the late side, by at most two
+ *             sixty-thirds of the whole span.
  * Threads:    none; pure. */
 #ifndef FIRN_FORMAT_EXPIRY_SPREAD_H
 #define FIRN_FORMAT_EXPIRY_SPREAD_H
