@@ -98,7 +98,12 @@ FIRN_INTERNAL status compaction_job_run(const job_env *env, const compaction_pla
         compaction_merge_discard(merge);
         goto out;
     }
-    TRY(version_set_install(env->versions, &edit, NULL));
+    st = version_set_install(env->versions, &edit, NULL);
+    if (!status_is_ok(st)) {
+        if (!edit.may_stand)
+            compaction_merge_discard(merge);
+        goto out;
+    }
     compaction_sum_up(plan, merge, result);
     compaction_report(env, plan, started_ns, result);
 out:

@@ -147,7 +147,12 @@ FIRN_INTERNAL status flush_job_run(const job_env *env, const flushed_memtable *f
         table_output_discard(&output);
         goto out;
     }
-    TRY(version_set_install(env->versions, &edit, flushed));
+    st = version_set_install(env->versions, &edit, flushed);
+    if (!status_is_ok(st)) {
+        if (!edit.may_stand)
+            table_output_discard(&output);
+        goto out;
+    }
     result->bytes_written = output.bytes_written;
     result->tables_written = output.done_count;
     if (env->log)

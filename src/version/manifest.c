@@ -369,14 +369,14 @@ out:
 }
 
 /* CURRENT could not be replaced. Where it certainly was not, the new file goes, or a full disk
- * would collect one per attempt. Else whether CURRENT names it is unknown: both stay, and both say
- * the same. */
-static void manifest_drop_unnamed(const manifest *m, uint64_t number) {
+ * would collect one per attempt. Else whether CURRENT names it is unknown: both stay. */
+static void manifest_drop_unnamed(manifest *m, uint64_t number) {
     char detail[ERROR_DETAIL_BYTES];
     uint64_t named;
     snprintf(detail, sizeof detail, "%s", error_detail_get());
     status st = manifest_read_current(m->vfs, m->directory, &named);
-    if (status_is(st, FIRN_NOT_FOUND) || (status_is_ok(st) && named != number))
+    m->is_unsettled = !status_is(st, FIRN_NOT_FOUND) && (!status_is_ok(st) || named == number);
+    if (!m->is_unsettled)
         manifest_remove_quietly(m, number);
     error_detail_set("%s", detail);
 }
@@ -390,6 +390,7 @@ FIRN_INTERNAL status manifest_start_file(manifest *m, uint64_t number,
     if (m->health == MANIFEST_POISONED)
         return error_status(FIRN_IO_ERROR, "an earlier write of the manifest failed; close the "
                                            "database and open it again");
+    m->is_unsettled = false;
     if (snapshot->has_database)
         memcpy(m->database, snapshot->database, sizeof m->database);
     entropy_read(&epoch, sizeof epoch);
@@ -426,16 +427,30 @@ out:
     return st;
 }
 
+/* Space for `bytes` behind what is reserved, and for edits to come; on a full disk for these only.
+ */
+static status manifest_reserve(manifest *m, uint64_t bytes) {
+    uint64_t more = bytes + MANIFEST_RESERVE_BYTES;
+    status st = vfs_reserve(m->file, m->reserved, more);
+    if (status_is(st, FIRN_NO_SPACE)) {
+        more = bytes;
+        st = vfs_reserve(m->file, m->reserved, more);
+    }
+    if (status_is_ok(st))
+        m->reserved += more;
+    return st;
+}
+
 FIRN_INTERNAL status manifest_append(manifest *m, const version_edit *edit) {
     status st = STATUS_OK;
     buf record = {0};
     segment_header header = manifest_header(m, m->number, m->epoch);
     CHECK(m->health == MANIFEST_GOOD);
+    m->is_unsettled = false;
     TRY(manifest_encode_record(&header, m->end, m->records, edit, &record));
-    if (m->end + record.size > m->reserved) {
-        TRY(vfs_reserve(m->file, m->reserved, record.size + MANIFEST_RESERVE_BYTES));
-        m->reserved += record.size + MANIFEST_RESERVE_BYTES;
-    }
+    if (m->end + record.size > m->reserved)
+        TRY(manifest_reserve(m, record.size));
+    m->is_unsettled = true; /* until it is durable */
     st = vfs_write(m->file, m->end, record.data, record.size);
     if (!status_is_ok(st)) {
         m->health = MANIFEST_NEEDS_NEW_FILE;
@@ -450,6 +465,7 @@ FIRN_INTERNAL status manifest_append(manifest *m, const version_edit *edit) {
     }
     m->end += record.size;
     m->records++;
+    m->is_unsettled = false;
 out:
     buf_deinit(&record);
     return st;

@@ -27,6 +27,7 @@ typedef struct manifest {
     const char *directory; /* borrowed */
     uint8_t database[16];
     manifest_health health;
+    bool is_unsettled; /* the last edit failed, and may be found after a crash all the same */
     vfs_file *file;
     uint64_t number; /* of the file CURRENT names; 0: none yet */
     uint64_t epoch;

@@ -36,7 +36,10 @@ typedef struct version_edit {
     seqno last_sequence;
     uint64_t log_floor_segment, log_floor_position;
     uint64_t clean_end;
-    bool drops_live; /* not on disk: what readers might still see goes with the tables removed */
+    /* not on disk */
+    bool drops_live; /* what readers might still see goes with the tables removed */
+    bool may_stand;  /* installing it failed, and yet a crash may bring it back: files that it adds
+                        have to stay */
     edit_added *added;
     edit_removed *removed;
     edit_flushed *flushed;

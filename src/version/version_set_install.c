@@ -78,8 +78,7 @@ out:
 }
 
 /* The commit point. */
-static status version_set_log_edit(version_set *vs, const version_edit *edit,
-                                   version *const *next) {
+static status version_set_log_edit(version_set *vs, version_edit *edit, version *const *next) {
     status st = STATUS_OK;
     version_edit snapshot = {0};
     mutex_assert_held(&vs->install_guard);
@@ -96,6 +95,7 @@ static status version_set_log_edit(version_set *vs, const version_edit *edit,
         TRY(manifest_append(&vs->manifest, edit));
     }
 out:
+    edit->may_stand = !status_is_ok(st) && vs->manifest.is_unsettled;
     version_edit_deinit(&snapshot);
     return st;
 }
