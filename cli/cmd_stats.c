@@ -78,6 +78,8 @@ static const stats_field stats_fields[] = {
     STATS_G(tables_memory_bytes),
     STATS_C(tables_opened),
     STATS_C(tables_closed),
+    STATS_G(disk_reserve_bytes),
+    STATS_G(disk_is_short),
 };
 
 #undef STATS_G

@@ -144,8 +144,13 @@ FIRN_INTERNAL void background_end(firn_db *db, uint32_t *running, status st, con
         event_string(&e, "detail", error_detail_get());
         event_end(&e);
     }
-    if (status_is(st, FIRN_NO_SPACE))
-        wal_writer_drop_spares(db->log); /* the retry may find room */
+    if (status_is(st, FIRN_NO_SPACE)) {
+        wal_writer_drop_spares(db->log);
+        failed = !space_reserve_spend(&db->space); /* with what that freed it is tried at once */
+    } else if (!failed) {
+        space_used used = db_space_used(db);
+        space_reserve_keep(&db->space, &used);
+    }
     version_set_facts facts;
     version_set_get_facts(db->versions, &facts);
     if (facts.poisoned && status_is_ok(commit_check_writable(db)))
@@ -352,6 +357,8 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
     mutex_unlock(&db->background.guard);
     if (retry_at > now) {
         *retry_ns = retry_at - now;
+        /* What failed may be waiting for the very space that dead tables hold. */
+        (void)version_set_collect(db->versions, now);
         return background_try_bury(db);
     }
     *retry_ns = commit_seal_aged(db, now);

@@ -38,6 +38,7 @@ FIRN_INTERNAL void db_discard(firn_db *db) {
     cond_deinit(&db->background.changed);
     mutex_deinit(&db->background.guard);
     rate_limiter_deinit(&db->limiter);
+    space_reserve_deinit(&db->space);
     mutex_deinit(&db->refresh_guard);
     commit_order_deinit(&db->commit.order);
     mutex_deinit(&db->refreshing);

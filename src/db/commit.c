@@ -90,6 +90,8 @@ static void commit_group_fill(firn_db *db, commit_group *g) {
 
 /* A log that poisoned itself at an append (not for lack of space) takes the database with it. */
 static void commit_judge_append(firn_db *db, status st) {
+    if (UNLIKELY(status_is(st, FIRN_NO_SPACE)))
+        (void)space_reserve_spend(&db->space);
     if (!status_is_ok(st) && !status_is(st, FIRN_NO_SPACE) && !status_is(st, FIRN_NO_MEMORY) &&
         !status_is(st, FIRN_TOO_LARGE) && !status_is(st, FIRN_INVALID_ARGUMENT) &&
         atomic_u32_load(&db->poisoned, memory_order_acquire) == FIRN_OK) /* pairs with poison's */
@@ -268,7 +270,12 @@ FIRN_INTERNAL status db_write(firn_db *db, const batch_view *batch, firn_choice 
     r.work = COMMIT_BATCH;
     r.sync = wants_sync;
     r.synced = false;
-    return commit_enqueue(db, &r);
+    status st = commit_enqueue(db, &r);
+    /* What was kept aside for deletes is free by now. */
+    if (UNLIKELY(status_is(st, FIRN_NO_SPACE)) && space_reserve_is_short(&db->space) &&
+        commit_only_deletes(batch))
+        st = commit_enqueue(db, &r);
+    return st;
 }
 
 FIRN_INTERNAL status db_sync(firn_db *db) {

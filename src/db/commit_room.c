@@ -245,10 +245,24 @@ FIRN_INTERNAL bool commit_only_deletes(const batch_view *batch) {
     return true;
 }
 
+static uint64_t commit_table_bytes(firn_db *db) {
+    /* relaxed: no partner; refreshed after every job. */
+    return atomic_u64_load(&db->disk_bytes, memory_order_relaxed);
+}
+
 static uint64_t commit_disk_used(firn_db *db, wal_writer_stats *log) {
     wal_writer_get_stats(db->log, log);
-    /* relaxed: no partner; refreshed after every job. */
-    return atomic_u64_load(&db->disk_bytes, memory_order_relaxed) + log->live_bytes;
+    return commit_table_bytes(db) + log->live_bytes;
+}
+
+FIRN_INTERNAL space_used db_space_used(firn_db *db) {
+    uint64_t active, sealed = version_set_sealed_bytes(db->versions, &active);
+    uint64_t step = (sealed + active) / 2;
+    if (step < db->config.reserve_least)
+        step = db->config.reserve_least;
+    /* relaxed: a hint, which the leader looks at again. */
+    atomic_u64_store(&db->kept_until, wal_writer_end(db->log) + step, memory_order_relaxed);
+    return (space_used){commit_table_bytes(db), sealed + active + step};
 }
 
 /* Flushing gives log back, and brings deletes to what they delete: it is done before memtables are
@@ -273,7 +287,7 @@ static void commit_start_making_room(firn_db *db, const wal_writer_stats *log) {
 /* Beyond the limit less a reserve only deletes are taken, or nobody could ever get below it again:
  * up to the limit, and beyond it as much as the reserve holds of log, which flushes give back. */
 static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
-    uint64_t limit = db->config.disk_limit_bytes, reserve = db->config.disk_reserve_bytes;
+    uint64_t limit = db->config.disk_limit_bytes, reserve = db->config.limit_reserve_bytes;
     if (UNLIKELY(db->commit.only_deletes))
         db->commit.only_deletes = false;
     if (LIKELY(limit == FIRN_NONE))
@@ -302,6 +316,38 @@ static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
         (unsigned long long)reserve);
 }
 
+/* --- a full file system --- */
+
+/* While space is short only deletes are taken: they lead to free space, and what was kept aside is
+ * for them and for what makes room of them. */
+static status commit_check_space(firn_db *db, const batch_view *first) {
+    bool was_short = space_reserve_is_short(&db->space);
+    /* relaxed: as where it is stored. */
+    if (LIKELY(!was_short &&
+               wal_writer_end(db->log) < atomic_u64_load(&db->kept_until, memory_order_relaxed)))
+        return STATUS_OK;
+    space_used used = db_space_used(db);
+    space_reserve_keep(&db->space, &used);
+    if (!space_reserve_is_short(&db->space)) {
+        if (was_short) /* relaxed: a hint to the picker */
+            atomic_u32_store(&db->wants_room, 0, memory_order_relaxed);
+        return STATUS_OK;
+    }
+    wal_writer_stats log;
+    wal_writer_get_stats(db->log, &log);
+    db->commit.only_deletes = true;
+    bool has_log =
+        log.segments <= 1 || log.live_bytes + first->ops.size < space_reserve_log_bytes(&db->space);
+    if (has_log && commit_only_deletes(first))
+        return STATUS_OK;
+    commit_start_making_room(db, &log);
+    return error_status(
+        FIRN_NO_SPACE,
+        "%s: the file system has no room for what is kept aside for deletes (option "
+        "disk_reserve_bytes); free space, or delete data, and writes go on",
+        db->directory);
+}
+
 /* --- all of it --- */
 
 FIRN_INTERNAL bool commit_has_room(firn_db *db) {
@@ -313,6 +359,7 @@ FIRN_INTERNAL status commit_make_room(firn_db *db, const batch_view *first) {
     status st = STATUS_OK;
     TRY(commit_check_writable(db));
     TRY(commit_check_disk_limit(db, first));
+    TRY(commit_check_space(db, first));
     pacing_charge(db);
     TRY(commit_wait_while(db, commit_l0_is_full, 0, WRITE_WAIT_L0_STOP));
     if (UNLIKELY(db->commit.target_count == 0)) /* recovery insists on the default keyspace */

@@ -62,9 +62,15 @@ static void config_disk(const firn_options *o, db_config *c) {
     c->log_segment_first = config_clamp(MIB, 0, c->log_segment_max);
 }
 
-static void config_disk_reserve(db_config *c) {
+/* Under a limit of its own a database has its reserve there. */
+static void config_disk_reserve(const firn_options *o, db_config *c) {
     uint64_t reserve = 2 * c->log_segment_max + c->memtable_bytes + 2 * c->tree.file_bytes;
-    c->disk_reserve_bytes = config_clamp(reserve, 0, c->disk_limit_bytes / 4);
+    c->limit_reserve_bytes = config_clamp(reserve, 0, c->disk_limit_bytes / 4);
+    if (o->disk_reserve_bytes == FIRN_NONE ||
+        (o->disk_reserve_bytes == 0 && c->disk_limit_bytes != FIRN_NONE))
+        return;
+    c->reserve_least = o->disk_reserve_bytes ? o->disk_reserve_bytes : c->log_segment_first;
+    c->reserve_most = o->disk_reserve_bytes ? o->disk_reserve_bytes : reserve;
 }
 
 static status config_memory(const firn_options *o, db_config *c) {
@@ -322,7 +328,7 @@ FIRN_INTERNAL status db_config_derive(const firn_options *options, db_config *ou
     TRY(config_durability(&o, out));
     TRY(config_opening(&o, out));
     TRY(config_tree(&o, out));
-    config_disk_reserve(out);
+    config_disk_reserve(&o, out);
     TRY(config_table_io(&o, out));
     config_range rate = {"background_rate_bytes",
                          o.background_rate_bytes == FIRN_NONE ? 0 : o.background_rate_bytes, 0, MIB,
@@ -342,7 +348,8 @@ FIRN_INTERNAL void db_config_report(const db_config *c, event_log *events) {
     event_u64(&e, "memtable_age_ms", c->memtable_age_ms);
     event_u64(&e, "cache_bytes", c->cache_bytes);
     event_u64(&e, "disk_limit_bytes", c->disk_limit_bytes);
-    event_u64(&e, "disk_reserve_bytes", c->disk_reserve_bytes);
+    event_u64(&e, "limit_reserve_bytes", c->limit_reserve_bytes);
+    event_u64(&e, "disk_reserve_bytes", c->reserve_most);
     event_u64(&e, "threads", c->threads);
     event_u64(&e, "durability", (uint64_t)c->durability);
     event_u64(&e, "block_bytes", c->tree.block_bytes);

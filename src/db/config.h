@@ -18,9 +18,10 @@ typedef struct db_config {
     uint64_t disk_limit_bytes; /* UINT64_MAX: none */
     /* Of the limit, what is kept from puts: a log segment, a memtable, a manifest and the smallest
      * compaction. Deletes and background work live on it when the rest is full. */
-    uint64_t disk_reserve_bytes;
-    uint64_t ram_bytes;     /* of the machine or the cgroup */
-    firn_table_io table_io; /* not DEFAULT */
+    uint64_t limit_reserve_bytes;
+    uint64_t reserve_least, reserve_most; /* of the file RESERVE (db/space_reserve.h) */
+    uint64_t ram_bytes;                   /* of the machine or the cgroup */
+    firn_table_io table_io;               /* not DEFAULT */
     bool verifies_reads;
     uint32_t threads; /* 0 only in tests: background work is stepped by hand */
     firn_durability durability;

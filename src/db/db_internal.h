@@ -12,6 +12,7 @@
 #include "db/counters.h"
 #include "db/db.h"
 #include "db/pacing.h"
+#include "db/space_reserve.h"
 #include "db/write_waits.h"
 #include "platform/thread.h"
 #include "util/memory_budget.h"
@@ -36,7 +37,7 @@ typedef struct commit_state {
     _Alignas(CACHE_LINE_BYTES) commit_target targets[COMMIT_TARGETS_MAX];
     uint32_t target_count;
     const memtable *noted;     /* its first write is known; forgotten at each seal */
-    bool only_deletes;         /* the disk limit is reached */
+    bool only_deletes;         /* the disk limit is reached, or space is short */
     uint64_t unsynced_commits; /* for FIRN_SYNC_EVERY_COMMITS */
     uint64_t sync_ns;          /* how long syncs take, smoothed */
     uint32_t sync_crowd;       /* writers of the last group that synced, and those behind it */
@@ -115,8 +116,9 @@ struct firn_db {
         atomic_u32 poisoned; /* a firn_status: why no write is possible until the next open */
     atomic_u32 l0_tables;    /* most of any keyspace */
     atomic_u64 disk_bytes;   /* tables, as of the last job */
-    atomic_u32 wants_room;   /* a write was refused because of the disk limit, and none has had room
-                              * since; stored by the leader */
+    atomic_u64 kept_until;   /* log position up to which the space reserve is large enough */
+    atomic_u32 wants_room;   /* a write was refused for want of disk, and none has had room since;
+                              * stored by the leader */
     atomic_u64 iterators, pinned_values;
     atomic_u64 refusals_told; /* of the memory budget, as of the last `memory` event */
     /* Freed iterators whose memory the next one takes, by thread; NULL: none. */
@@ -126,6 +128,7 @@ struct firn_db {
     write_waits waits;
     pacing pacing;
     rate_limiter limiter;
+    space_reserve space;
     background background;
     counters counters;
 };
@@ -162,6 +165,10 @@ FIRN_INTERNAL NODISCARD status commit_check_writable(firn_db *db);
 /* --- stats.c --- */
 /* Writes a `memory` event if calls were refused for lack of memory since the last one. */
 FIRN_INTERNAL void db_report_refusals(firn_db *db);
+
+/* --- commit_room.c --- */
+/* What the space reserve is to cover, until writers have added half as much again. */
+FIRN_INTERNAL space_used db_space_used(firn_db *db);
 
 /* --- close.c --- */
 /* Frees everything; makes nothing durable. */

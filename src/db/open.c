@@ -151,6 +151,7 @@ static status open_new_db(const char *path, const db_config *config, firn_db **o
     write_waits_init(&db->waits);
     pacing_init(&db->pacing);
     rate_limiter_init(&db->limiter, db->config.clock);
+    space_reserve_init(&db->space);
     mutex_init(&db->background.guard);
     cond_init(&db->background.changed);
     *out = db;
@@ -231,6 +232,17 @@ static void open_sync_thread(void *context) {
     mutex_unlock(&db->background.guard);
 }
 
+static void open_space_reserve(firn_db *db) {
+    space_reserve_args args = {.vfs = db->config.vfs,
+                               .directory = db->directory,
+                               .clock = db->config.clock,
+                               .events = db->events,
+                               .least = db->config.reserve_least,
+                               .most = db->config.reserve_most};
+    space_used used = db_space_used(db);
+    space_reserve_open(&db->space, &args, &used);
+}
+
 static status open_start_work(firn_db *db) {
     status st = STATUS_OK;
     workers_args args = {.threads = db->config.threads,
@@ -283,6 +295,7 @@ static status open_writable(firn_db *db, bool exists) {
         TRY(open_sync_parent(db));
     TRY(exists ? version_set_recover(db->versions) : version_set_create(db->versions));
     TRY(recovery_run(db));
+    open_space_reserve(db);
     TRY(open_start_work(db));
 out:
     return st;

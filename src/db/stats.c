@@ -74,6 +74,11 @@ static void stats_fill_caches(firn_db *db, firn_stats *s) {
     s->tables_closed = tables.closed;
 }
 
+static void stats_fill_space(const firn_db *db, firn_stats *s) {
+    s->disk_reserve_bytes = space_reserve_held_bytes(&db->space);
+    s->disk_is_short = space_reserve_is_short(&db->space);
+}
+
 _Static_assert(MEMORY_KIND_COUNT < FIRN_MEMORY_KINDS_MAX, "a place for each kind and the cache");
 
 static void stats_fill_memory(const memory_budget *b, firn_stats *s) {
@@ -170,6 +175,7 @@ FIRN_INTERNAL void db_get_stats(firn_db *db, firn_stats *out) {
         mutex_unlock(&db->refresh_guard);
     stats_fill_parts(db, out);
     stats_fill_caches(db, out);
+    stats_fill_space(db, out);
     stats_fill_memory(&db->memory, out);
     stats_fill_counters(&db->counters, out);
     stats_fill_commits(db, out);

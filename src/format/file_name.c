@@ -27,6 +27,10 @@ static void file_path_write(char out[FILE_PATH_BYTES], const char *directory, fi
         before = "events.log";
         numbered = false;
         break;
+    case FILE_RESERVE:
+        before = "RESERVE";
+        numbered = false;
+        break;
     case FILE_MANIFEST:
         before = "MANIFEST-";
         break;
@@ -92,6 +96,8 @@ FIRN_INTERNAL file_kind file_name_parse(const char *name, uint64_t *number) {
         return FILE_LOCK;
     if (!strcmp(name, "events.log") || !strcmp(name, "events.log.old"))
         return FILE_EVENTS;
+    if (!strcmp(name, "RESERVE"))
+        return FILE_RESERVE;
     if (file_name_has_suffix(name, ".tmp"))
         return FILE_TEMPORARY;
 

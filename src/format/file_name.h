@@ -15,7 +15,8 @@ typedef enum file_kind {
     FILE_LOG,
     FILE_TABLE,
     FILE_TEMPORARY, /* *.tmp */
-    FILE_EVENTS     /* events.log, events.log.old */
+    FILE_EVENTS,    /* events.log, events.log.old */
+    FILE_RESERVE    /* space kept aside */
 } file_kind;
 
 #define FILE_PATH_BYTES 4096

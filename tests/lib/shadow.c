@@ -402,6 +402,7 @@ void shadow_config(const firn_vfs *vfs, db_config *config) {
     CHECK(status_is_ok(st));
     config->threads = 0;
     config->clock = &clock;
+    config->reserve_least = config->reserve_most = 32u << 10;
     config->log_segment_first = 8u << 10;
     config->log_segment_max = 16u << 10;
     config->tree.file_bytes = 12u << 10; /* smaller than the options allow */

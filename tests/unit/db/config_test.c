@@ -70,11 +70,11 @@ TEST(config, what_is_written_at_once_is_a_small_part_of_a_limited_disk) {
     assert_int_equal(c.log_segment_max, 1 << 20);
     assert_int_equal(c.memtable_bytes, 1 << 20);
     assert_int_equal(c.tree.file_bytes, 1 << 20);
-    assert_int_equal(c.disk_reserve_bytes, 5 << 20);
+    assert_int_equal(c.limit_reserve_bytes, 5 << 20);
     o.memtable_bytes = 64u << 20; /* given is given; most of the disk is for data nevertheless */
     c = derived(&o);
     assert_int_equal(c.memtable_bytes, 64 << 20);
-    assert_int_equal(c.disk_reserve_bytes, 16 << 20);
+    assert_int_equal(c.limit_reserve_bytes, 16 << 20);
     o = (firn_options)FIRN_OPTIONS_INIT;
     o.disk_limit_bytes = 1ull << 50;
     c = derived(&o);

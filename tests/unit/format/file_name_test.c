@@ -9,6 +9,7 @@ TEST(file_name, paths_have_the_names_of_the_format) {
     assert_string_equal(file_path(path, "d", FILE_CURRENT, 0), "d/CURRENT");
     assert_string_equal(file_path(path, "d", FILE_LOCK, 0), "d/LOCK");
     assert_string_equal(file_path(path, "d", FILE_EVENTS, 0), "d/events.log");
+    assert_string_equal(file_path(path, "d", FILE_RESERVE, 0), "d/RESERVE");
     assert_string_equal(file_path(path, "d", FILE_MANIFEST, 1), "d/MANIFEST-000001");
     assert_string_equal(file_path(path, "/a/b", FILE_LOG, 12), "/a/b/000012.wal");
     assert_string_equal(file_path(path, "d", FILE_TABLE, 1234567), "d/1234567.sst");
@@ -50,6 +51,7 @@ TEST(file_name, other_names_are_told_apart) {
         {"LOCK", FILE_LOCK},
         {"events.log", FILE_EVENTS},
         {"events.log.old", FILE_EVENTS},
+        {"RESERVE", FILE_RESERVE},
         {"CURRENT.tmp", FILE_TEMPORARY},
         {"", FILE_UNKNOWN},
         {".", FILE_UNKNOWN},
