@@ -20,7 +20,7 @@ typedef struct picker_view {
     /* The earliest clock that anybody judges expiry by, now or later: what expires by then has
      * expired for all. */
     uint64_t expired_ms;
-    bool wants_room; /* the disk limit is reached: deletes go down to what they delete at once */
+    bool wants_room; /* the disk is full: deletes and values go down to what they hide at once */
 } picker_view;
 
 /* Fills *out and *found. NO_MEMORY is the only failure. */

@@ -224,13 +224,14 @@ TEST(picker, sends_tables_full_of_deletes_down_early) {
     expect_pick("L6: 3:a-k:300D", "none"); /* they would still be needed there, or be gone */
 }
 
-TEST(picker, merges_all_that_deletes_may_free_when_room_is_wanted) {
+TEST(picker, merges_all_that_may_free_room_when_it_is_wanted) {
     tree_options tiered = tree_test_options();
     tiered.strategy = TREE_TIERED;
     const picker_view room = {.wants_room = true}, tiers = {.options = &tiered, .wants_room = true};
     expect_view("L0: 3:a-c:10 L6: 2:a-k:300", "L0->L6: 3 + 2", &room);
     expect_view("L4: 1:a-b:10 L5: 2:c-d:10d L6: 3:a-k:300", "L5->L6: 2 + 3", &room);
-    expect_view("L5: 2:c-d:10 L6: 3:a-k:300", "none", &room);
+    expect_view("L5: 2:c-d:10 L6: 3:a-k:300", "L5->L6: 2 + 3", &room);
+    expect_view("L5: 2:c-d:10 L6: 3:e-k:300", "none", &room);
     expect_view("L6: 3:a-k:300D", "none", &room);
     expect_view("L0: 3:a-c:9 L6: 2:a-k:300", "L0->L6: 3 + 2", &tiers);
     expect_view("L6: 2:a-k:300", "none", &tiers);
@@ -343,7 +344,7 @@ TEST_MAIN(
     RUN(picker, sends_tables_full_of_deletes_down_early), RUN(picker, tiered_waits_for_enough_runs),
     RUN(picker, tiered_merges_runs_of_similar_size_above_the_next_older),
     RUN(picker, tiered_merges_everything_when_garbage_may_be_twice_the_data),
-    RUN(picker, merges_all_that_deletes_may_free_when_room_is_wanted),
+    RUN(picker, merges_all_that_may_free_room_when_it_is_wanted),
     RUN(picker, tiered_moves_runs_that_share_no_key), RUN(picker, tiered_bounds_the_number_of_runs),
     RUN(picker, tiered_leaves_busy_runs_and_their_place_alone),
     RUN(picker, fifo_drops_the_oldest_beyond_the_limit), RUN(picker, fifo_drops_what_is_too_old),
