@@ -1,5 +1,5 @@
-/* What the workers do: flush, compact, delete dead files - in this order of urgency - and what the
- * rest of the engine may wait for. */
+/* What the workers do: make the log's next segment, flush, compact, delete dead files - in this
+ * order of urgency - and what the rest of the engine may wait for. */
 #include "compaction/level_targets.h"
 #include "db/background_internal.h"
 #include "format/file_name.h"
@@ -363,7 +363,8 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
     }
     *retry_ns = commit_seal_aged(db, now);
     commit_seal_skipped(db);
-    if (background_try_flush(db))
+    /* The log first, for it takes milliseconds and the next writer may need it. */
+    if (wal_writer_prepare(db->log) || background_try_flush(db))
         return true;
     if (!urgent_only && background_try_compaction(db))
         return true;

@@ -115,6 +115,8 @@ static status recovery_start_log(firn_db *db, const wal_recovery *found) {
                             .segment_bytes_max = db->config.log_segment_max,
                             .io = recovery_choose_log_io(db),
                             .spares_max = RECOVERY_LOG_SPARES,
+                            .want_ahead = background_wake,
+                            .context = db,
                             .events = db->events,
                             .memory = &db->memory,
                             .older = found->segments,

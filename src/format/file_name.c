@@ -64,7 +64,7 @@ FIRN_INTERNAL char *file_path_temporary(char out[FILE_PATH_BYTES], const char *d
 }
 
 /* Reads a number as file_path writes it, so that every file has one name only: six digits or more
- * without needless zeros, from 1 on. NULL, or where the digits end. */
+ * without needless zeros. NULL, or where the digits end. */
 static const char *file_number_parse(const char *p, uint64_t *number) {
     const char *start = p;
     uint64_t value = 0;
@@ -74,7 +74,7 @@ static const char *file_number_parse(const char *p, uint64_t *number) {
             return NULL;
         value = value * 10 + digit;
     }
-    if (value == 0 || p - start < FILE_NUMBER_DIGITS_MIN)
+    if (p - start < FILE_NUMBER_DIGITS_MIN)
         return NULL;
     if (p - start > FILE_NUMBER_DIGITS_MIN && *start == '0')
         return NULL;
@@ -112,6 +112,8 @@ FIRN_INTERNAL file_kind file_name_parse(const char *name, uint64_t *number) {
         kind = FILE_LOG;
     else if (rest && !manifest && !strcmp(rest, ".sst"))
         kind = FILE_TABLE;
+    if (value == 0 && kind != FILE_LOG) /* numbers begin with 1; see wal/wal_segments.c */
+        kind = FILE_UNKNOWN;
     if (kind != FILE_UNKNOWN)
         *number = value;
     return kind;

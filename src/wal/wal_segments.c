@@ -9,6 +9,8 @@
 
 /* An unused rest smaller than this is not worth a truncation. */
 enum { WAL_SEGMENTS_REST_MIN = 64 << 10 };
+/* What a segment made ahead has of its pages in memory when it is taken into use. */
+enum { WAL_SEGMENTS_TOUCHED_BYTES = 1 << 20, WAL_SEGMENTS_PAGE_BYTES = 4096 };
 
 static uint64_t wal_segments_greater(uint64_t a, uint64_t b) {
     return a > b ? a : b;
@@ -76,7 +78,7 @@ static void wal_segments_remove_quietly(wal_writer *w, uint64_t number) {
     (void)w->vfs->remove(w->vfs, file_path(path, w->directory, FILE_LOG, number));
 }
 
-/* --- recycling --- */
+/* --- spares --- */
 
 /* Whether a released segment's file may get a new name and be written over. Only what nobody else
  * can have open: large values are read from the file long after their segment was released. */
@@ -120,17 +122,29 @@ static bool wal_segments_take_spare(wal_writer *w, uint64_t need, wal_spare *out
 FIRN_INTERNAL bool wal_writer_drop_spares(wal_writer *w) {
     bool any = false;
     wal_spare spare;
+    mutex_lock(&w->list_mutex);
+    w->list.ahead_bytes = 0;
+    /* Nobody begins to make another meanwhile, whose name would be removed here. */
+    bool is_preparing = w->list.is_preparing;
+    w->list.is_preparing = true;
+    w->list.is_unwanted = is_preparing;
+    mutex_unlock(&w->list_mutex);
     while (wal_segments_take_spare(w, 0, &spare)) {
         wal_segments_drop_spare(w, &spare);
         any = true;
+    }
+    if (!is_preparing) {
+        mutex_lock(&w->list_mutex);
+        w->list.is_preparing = w->list.is_unwanted = false;
+        mutex_unlock(&w->list_mutex);
     }
     return any;
 }
 
 /* Makes `segment` of a spare, if there is one of at least `need` bytes. The new name is durable
  * when the directory is synced, which the first sync of the segment does (list.created has grown):
- * until then a power cut may bring back the old name, or show the new one with the old header;
- * either counts as no segment. */
+ * until then a power cut may bring back the old name, or show the new one with the old header, or
+ * with none; all of it counts as no segment. */
 static bool wal_segments_reuse(wal_writer *w, wal_segment *segment, uint64_t need) {
     char path[FILE_PATH_BYTES];
     wal_spare spare;
@@ -145,7 +159,10 @@ static bool wal_segments_reuse(wal_writer *w, wal_segment *segment, uint64_t nee
     segment->map = spare.map;
     segment->usable_bytes = segment->file_bytes = spare.bytes;
     mutex_lock(&w->list_mutex);
-    w->list.recycled++;
+    if (spare.number == WAL_NUMBER_AHEAD)
+        w->list.prepared++;
+    else
+        w->list.recycled++;
     mutex_unlock(&w->list_mutex);
     return true;
 }
@@ -153,34 +170,37 @@ static bool wal_segments_reuse(wal_writer *w, wal_segment *segment, uint64_t nee
 /* --- creating --- */
 
 /* Maps a new segment's file. Where that fails its records are written instead. */
-static void wal_segments_map(wal_writer *w, wal_segment *segment) {
-    if (w->io != WAL_IO_MAPPED || segment->usable_bytes > SIZE_MAX)
+static void wal_segments_map(wal_writer *w, wal_spare *made) {
+    if (w->io != WAL_IO_MAPPED || made->bytes > SIZE_MAX)
         return;
-    status st = vfs_map(segment->file, 0, (size_t)segment->usable_bytes, true, &segment->map);
+    status st = vfs_map(made->file, 0, (size_t)made->bytes, true, &made->map);
     if (status_is_ok(st) || !w->events)
         return;
     event e = event_begin(w->events, "log-not-mapped");
-    event_u64(&e, "segment", segment->header.number);
+    event_u64(&e, "segment", made->number);
     event_string(&e, "error", error_detail_get());
     event_string(&e, "reason", "its records are written by system calls instead");
     event_end(&e);
 }
 
-static status wal_segments_make_file(wal_writer *w, wal_segment *segment) {
+/* Makes the file that `made` describes, and maps it. */
+static status wal_segments_make_file(wal_writer *w, wal_spare *made) {
     status st = STATUS_OK;
     char path[FILE_PATH_BYTES];
     bool created = false;
     /* Truncating: a failed append may have left the file behind. Its number stays in use, because
      * the manifest's log floor may name it already. */
-    TRY(vfs_open(w->vfs, file_path(path, w->directory, FILE_LOG, segment->header.number),
-                 FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE, &segment->file));
+    TRY(vfs_open(w->vfs, file_path(path, w->directory, FILE_LOG, made->number),
+                 FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE, &made->file));
     created = true;
-    TRY(vfs_reserve(segment->file, 0, segment->usable_bytes));
-    wal_segments_map(w, segment);
+    TRY(vfs_reserve(made->file, 0, made->bytes));
+    wal_segments_map(w, made);
 out:
     if (!status_is_ok(st) && created) {
-        wal_segments_close_file(segment); /* or what was reserved of it would stay */
-        wal_segments_remove_quietly(w, segment->header.number);
+        /* Closed before another attempt, or what was reserved of it would stay. */
+        (void)vfs_close(made->file);
+        made->file = NULL;
+        wal_segments_remove_quietly(w, made->number);
     }
     return st;
 }
@@ -188,18 +208,21 @@ out:
 /* Makes the segment's file, smaller and smaller down to `need` bytes while there is no space: a
  * disk that is nearly full stops the log only when the very record does not fit any more. Shortage
  * is remembered as the usual size, from which segments grow again. */
-static status wal_segments_make_file_that_fits(wal_writer *w, wal_segment *segment, uint64_t need) {
-    status st = wal_segments_make_file(w, segment);
+static status wal_segments_make(wal_writer *w, wal_segment *segment, uint64_t need) {
+    wal_spare made = {.number = segment->header.number, .bytes = segment->usable_bytes};
+    status st = wal_segments_make_file(w, &made);
     while (UNLIKELY(status_is(st, FIRN_NO_SPACE))) {
-        if (segment->usable_bytes == need && !wal_writer_drop_spares(w))
+        if (made.bytes == need && !wal_writer_drop_spares(w))
             break;
-        segment->usable_bytes = wal_segments_greater(segment->usable_bytes / 2, need);
-        segment->file_bytes = segment->usable_bytes;
+        made.bytes = wal_segments_greater(made.bytes / 2, need);
         w->append.next_bytes =
             wal_segments_lesser(w->append.next_bytes,
-                                wal_segments_greater(segment->usable_bytes, WAL_SEGMENT_BYTES_MIN));
-        st = wal_segments_make_file(w, segment);
+                                wal_segments_greater(made.bytes, WAL_SEGMENT_BYTES_MIN));
+        st = wal_segments_make_file(w, &made);
     }
+    segment->file = made.file;
+    segment->map = made.map;
+    segment->usable_bytes = segment->file_bytes = made.bytes;
     return st;
 }
 
@@ -226,7 +249,7 @@ FIRN_INTERNAL status wal_segments_create(wal_writer *w, const segment_header *he
     segment->usable_bytes = segment->file_bytes = wanted;
     segment->state = WAL_SEGMENT_CURRENT;
     if (!wal_segments_reuse(w, segment, need))
-        TRY(wal_segments_make_file_that_fits(w, segment, need));
+        TRY(wal_segments_make(w, segment, need));
     w->append.fresh[w->append.fresh_count++] = segment;
     w->append.next_number++;
     /* An oversize segment says nothing about how busy the log is, nor one that had to be small. */
@@ -237,6 +260,57 @@ out:
     wal_segments_free_one(segment);
     return st;
 }
+
+/* --- ahead of need --- */
+
+FIRN_INTERNAL void wal_segments_want_ahead(wal_writer *w) {
+    w->append.ahead_offset = UINT64_MAX; /* once per segment */
+    mutex_lock(&w->list_mutex);
+    bool wants = w->list.spare_count == 0 && w->spares_max > 0;
+    if (wants)
+        w->list.ahead_bytes = w->append.next_bytes;
+    mutex_unlock(&w->list_mutex);
+    if (wants)
+        w->want_ahead(w->context);
+}
+
+/* Looks at the first pages, which brings them into memory without making them something to be
+ * written. What comes behind is made present by who stores there: see
+ * docs/decisions/0001-mapped-log.md. */
+static void wal_segments_touch(const wal_spare *made) {
+    for (size_t at = 0; at < made->map.bytes && at < WAL_SEGMENTS_TOUCHED_BYTES;
+         at += WAL_SEGMENTS_PAGE_BYTES)
+        (void)*(const volatile uint8_t *)(made->map.data + at);
+}
+
+FIRN_INTERNAL bool wal_writer_prepare(wal_writer *w) {
+    mutex_lock(&w->list_mutex);
+    wal_spare made = {.number = WAL_NUMBER_AHEAD, .bytes = w->list.ahead_bytes};
+    bool begins = made.bytes > 0 && !w->list.is_preparing && w->list.spare_count == 0;
+    if (begins) {
+        w->list.ahead_bytes = 0;
+        w->list.is_preparing = true;
+    }
+    mutex_unlock(&w->list_mutex);
+    if (!begins)
+        return false;
+    bool is_made = status_is_ok(wal_segments_make_file(w, &made)), keeps = is_made;
+    if (is_made) {
+        wal_segments_touch(&made);
+        keeps = !made.map.file || status_is_ok(vfs_map_check(&made.map));
+    }
+    mutex_lock(&w->list_mutex);
+    keeps = keeps && !w->list.is_unwanted && w->list.spare_count < w->spares_max;
+    w->list.is_preparing = w->list.is_unwanted = false;
+    if (keeps)
+        w->list.spares[w->list.spare_count++] = made;
+    mutex_unlock(&w->list_mutex);
+    if (is_made && !keeps)
+        wal_segments_drop_spare(w, &made);
+    return true;
+}
+
+/* --- from birth to release --- */
 
 FIRN_INTERNAL void wal_segments_discard_fresh(wal_writer *w, bool remove) {
     while (w->append.fresh_count > 0) {
@@ -273,6 +347,7 @@ FIRN_INTERNAL void wal_segments_abandon_current(wal_writer *w) {
     w->append.predecessor = segment->header.number;
     w->append.predecessor_cut = w->append.offset;
     w->append.current = NULL;
+    w->append.ahead_offset = UINT64_MAX;
     mutex_lock(&w->list_mutex);
     wal_segments_seal_locked(w, segment, w->append.offset);
     /* release: pairs with the acquire in wal_writer_segment(). */
@@ -301,6 +376,7 @@ FIRN_INTERNAL void wal_segments_commit_fresh(wal_writer *w) {
     mutex_unlock(&w->list_mutex);
     w->append.current = before;
     w->append.fresh_count = 0;
+    w->append.ahead_offset = w->want_ahead ? before->usable_bytes / 4 * 3 : UINT64_MAX;
 }
 
 FIRN_INTERNAL status wal_segments_adopt(wal_writer *w, const wal_segment_info *older,
@@ -428,5 +504,6 @@ FIRN_INTERNAL void wal_writer_get_stats(wal_writer *w, wal_writer_stats *out) {
     }
     out->spares = w->list.spare_count;
     out->recycled_segments = w->list.recycled;
+    out->prepared_segments = w->list.prepared;
     mutex_unlock(&w->list_mutex);
 }

@@ -44,6 +44,9 @@ FIRN_INTERNAL status wal_writer_new(const wal_writer_args *args, wal_writer **ou
     w->spares_max = args->spares_max < WAL_SPARES_MAX ? args->spares_max : WAL_SPARES_MAX;
     w->events = args->events;
     w->memory = args->memory;
+    w->want_ahead = args->want_ahead;
+    w->context = args->context;
+    w->append.ahead_offset = UINT64_MAX;
     w->segment_bytes_max =
         wal_writer_or_default(args->segment_bytes_max, WAL_WRITER_SEGMENT_BYTES_MAX);
     w->append.next_bytes =
@@ -451,6 +454,8 @@ static void wal_append_end(wal_writer *w, const wal_place *at) {
     /* release: pairs with the acquires in wal_writer_end() and wal_writer_sync(): who sees the new
      * end finds the bytes below it written and their segments listed. */
     atomic_u64_store(&w->end, wal_append_position(at), memory_order_release);
+    if (UNLIKELY(at->offset >= w->append.ahead_offset))
+        wal_segments_want_ahead(w);
 }
 
 /* One batch where everything it needs is there: what a lone write does. */
@@ -534,6 +539,8 @@ FIRN_INTERNAL bool wal_writer_reserve(wal_writer *w, seqno first_sequence,
     size_t hint_bytes = (size_t)wal_append_hint_bytes(segment, at.offset);
     memset(segment->map.data + at.offset, 0, hint_bytes);
     vfs_stored(segment->file, at.offset, hint_bytes);
+    if (UNLIKELY(at.offset >= w->append.ahead_offset))
+        wal_segments_want_ahead(w);
     return true;
 }
 

@@ -50,7 +50,12 @@ typedef struct wal_writer_args {
     seqno next_sequence;
     uint64_t segment_bytes_first, segment_bytes_max; /* 0: 1 MiB, 64 MiB */
     wal_io io;
-    uint32_t spares_max;           /* segments of full size that are kept for reuse when released */
+    uint32_t spares_max; /* segments of full size that are kept for reuse when released */
+    /* Called by the appending thread when the current segment is three quarters full and no file is
+     * there for the next: somebody should call wal_writer_prepare. NULL: appends make their
+     * segments. */
+    void (*want_ahead)(void *context);
+    void *context;
     event_log *events;             /* kept; may be NULL */
     memory_budget *memory;         /* kept; may be NULL */
     const wal_segment_info *older; /* still needed; kept until released */
@@ -108,7 +113,12 @@ FIRN_INTERNAL uint64_t wal_writer_floor_segment(wal_writer *w, uint64_t position
  * call. */
 FIRN_INTERNAL void wal_writer_release(wal_writer *w, uint64_t floor_segment);
 
-/* Deletes what is kept for reuse: somebody needs the space. False: nothing was. */
+/* Makes the file of the next segment, if that was asked for (want_ahead) and there is none:
+ * reserved and mapped, so that the append that needs it does not wait for that. Never more than one
+ * ahead. False: nothing was to be done. A failure is nobody's: the append will see. */
+FIRN_INTERNAL bool wal_writer_prepare(wal_writer *w);
+/* Deletes what is kept for reuse or was made ahead: somebody needs the space. False: nothing was.
+ */
 FIRN_INTERNAL bool wal_writer_drop_spares(wal_writer *w);
 
 typedef struct wal_writer_stats {
@@ -116,6 +126,7 @@ typedef struct wal_writer_stats {
     uint64_t append_runs;               /* writes that appends cost; none for what was stored */
     uint64_t segments, live_bytes;      /* spares included in the bytes */
     uint64_t spares, recycled_segments; /* kept now; taken into use again since open */
+    uint64_t prepared_segments;         /* taken into use since open that were made ahead */
     uint64_t mapped_bytes;              /* of all mappings, those of spares included */
 } wal_writer_stats;
 FIRN_INTERNAL void wal_writer_get_stats(wal_writer *w, wal_writer_stats *out);

@@ -22,10 +22,12 @@ typedef enum wal_segment_state {
 
 enum {
     WAL_SPARES_MAX = 4,
+    WAL_NUMBER_AHEAD = 0,
     WAL_SEGMENT_BYTES_MIN = 2 * SEGMENT_HEADER_BYTES /* unless for want of space */
 };
 
-/* A released segment's file, under its old name, for the next segment. */
+/* A file for the next segment: a released segment's under its old name, or one made ahead, under a
+ * number that no segment has. Either is of no use to whoever opens the directory later. */
 typedef struct wal_spare {
     vfs_file *file;
     vfs_mapping map; /* empty: written, not mapped */
@@ -54,13 +56,17 @@ struct wal_writer {
     uint64_t segment_bytes_max;
     wal_io io;
     uint32_t spares_max;
-    event_log *events;     /* may be NULL */
-    memory_budget *memory; /* may be NULL */
+    event_log *events;                 /* may be NULL */
+    memory_budget *memory;             /* may be NULL */
+    void (*want_ahead)(void *context); /* may be NULL */
+    void *context;
 
     /* Owned by the appending thread. */
     struct {
-        wal_segment *current;                  /* NULL: the next append creates one */
-        uint64_t offset;                       /* where the records in current's file end */
+        wal_segment *current; /* NULL: the next append creates one */
+        uint64_t offset;      /* where the records in current's file end */
+        uint64_t
+            ahead_offset; /* from where in it on the next segment is wanted; UINT64_MAX: is not */
         uint64_t predecessor, predecessor_cut; /* of the next segment, while there is no current */
         uint64_t next_number, next_bytes;      /* of the next segment */
         seqno next_sequence;
@@ -80,8 +86,11 @@ struct wal_writer {
         uint64_t created; /* segments ever */
         wal_spare spares[WAL_SPARES_MAX];
         size_t spare_count;
-        uint64_t recycled; /* segments ever made of spares */
-    } list;                /* guarded by list_mutex */
+        uint64_t recycled, prepared; /* segments ever made of spares of either kind */
+        uint64_t ahead_bytes;        /* of a file that is to be made ahead; 0: of none */
+        bool is_preparing;           /* somebody makes it ... */
+        bool is_unwanted;            /* ... and is to drop it, for spares were dropped meanwhile */
+    } list;                          /* guarded by list_mutex */
 
     /* Stored by the appending thread, the line apart from what syncs store. */
     _Alignas(CACHE_LINE_BYTES) atomic_u64 end;
@@ -106,6 +115,9 @@ FIRN_INTERNAL void wal_segment_set_state(wal_segment *segment, wal_segment_state
  * file counts as not there. */
 FIRN_INTERNAL NODISCARD status wal_segments_create(wal_writer *w, const segment_header *header,
                                                    uint64_t record_bytes);
+/* Asks for the next segment to be made ahead, if there is no spare: `current` is three quarters
+ * full. */
+FIRN_INTERNAL COLD void wal_segments_want_ahead(wal_writer *w);
 /* Drops append.fresh after a failed append; `remove` deletes the files too. The error detail stays.
  */
 FIRN_INTERNAL void wal_segments_discard_fresh(wal_writer *w, bool remove);

@@ -183,7 +183,8 @@ TEST(large_values, space_comes_back_after_deleting_and_compacting) {
     assert_int_equal(stats_of(db).table_bytes, 0);
     put_range(db, 0, 40, 60000, 1); /* the log moves on too */
     ASSERT_FIRN_OK(firn_flush(db));
-    assert_true(stats_of(db).log_bytes < 20 * MIB);
+    /* What is begun, 16 MiB, and perhaps the next one, made ahead. */
+    assert_true(stats_of(db).log_bytes < (16 + 32 + 1) * MIB);
     close_db(db);
     test_dir_remove(dir);
 }

@@ -22,7 +22,7 @@
 
 /* --- the disk: below the memory model, where the kernel orders everything --- */
 
-enum { DISK_FILES_MAX = 8, DISK_FILE_BYTES = 2 * SEGMENT_HEADER_BYTES };
+enum { DISK_FILES_MAX = 8, DISK_FILE_BYTES = 2 * SEGMENT_HEADER_BYTES, DISK_NAME_AHEAD = 1000 };
 
 typedef struct disk_file {
     firn_file base;
@@ -43,7 +43,7 @@ static void disk_step(void) {
 static uint64_t disk_name_of(const char *path) {
     uint64_t number = 0;
     EXPLORE_EXPECT(file_name_parse(strrchr(path, '/') + 1, &number) == FILE_LOG);
-    return number;
+    return number == WAL_NUMBER_AHEAD ? DISK_NAME_AHEAD : number;
 }
 
 static disk_file *disk_find(uint64_t name) {
@@ -72,6 +72,7 @@ status vfs_open(const firn_vfs *vfs, const char *path, int flags, vfs_file **out
     (void)flags;
     EXPLORE_EXPECT(disk_count < DISK_FILES_MAX);
     disk_step();
+    EXPLORE_EXPECT(!disk_find(disk_name_of(path)));
     disk_file *f = &disk[disk_count++];
     *f = (disk_file){.base.methods = &disk_methods, .name = disk_name_of(path)};
     *out = memory_new(sizeof **out);
@@ -112,9 +113,6 @@ void vfs_unmap(vfs_mapping *mapping) {
 status vfs_map_check(const vfs_mapping *mapping) {
     EXPLORE_EXPECT(mapping->data != NULL);
     return STATUS_OK;
-}
-void vfs_populate(const vfs_mapping *mapping, size_t skip, size_t bytes) {
-    EXPLORE_EXPECT(skip + bytes <= mapping->bytes);
 }
 void vfs_stored(vfs_file *file, uint64_t offset, size_t bytes) {
     disk_file *f = disk_of(file);
@@ -222,6 +220,11 @@ static bool survives(uint32_t batch) {
     return false;
 }
 
+/* That somebody should is known to the scenario. */
+static void want_ahead(void *context) {
+    (void)context;
+}
+
 /* With the first segment full and no second one yet. */
 static void setup_first_segment(wal_io io, bool large) {
     static const firn_vfs vfs = {.size = sizeof vfs, .remove = disk_remove};
@@ -236,7 +239,8 @@ static void setup_first_segment(wal_io io, bool large) {
                             .segment_bytes_first = DISK_FILE_BYTES,
                             .segment_bytes_max = DISK_FILE_BYTES,
                             .io = io,
-                            .spares_max = 2};
+                            .spares_max = 2,
+                            .want_ahead = io == WAL_IO_MAPPED ? want_ahead : NULL};
     EXPLORE_EXPECT(status_is_ok(wal_writer_new(&args, &log_writer)));
     explore_name(log_writer, sizeof *log_writer, "log");
     explore_name(&log_writer->list_mutex, sizeof(mutex), "list mutex");
@@ -310,6 +314,13 @@ static void release_both(void) {
     wal_writer_release(log_writer, 3);
 }
 
+static void prepare(void) {
+    (void)wal_writer_prepare(log_writer);
+}
+static void drop_spares(void) {
+    (void)wal_writer_drop_spares(log_writer);
+}
+
 /* The file was opened while the segment was needed, and stays good. */
 static void read_extent(void) {
     disk_step();
@@ -341,6 +352,9 @@ int main(int count, char **arguments) {
          finish,
          0,
          0},
+        {"ahead", setup_begun, {append_three, prepare, sync_and_check}, finish, 0, 0},
+        {"ahead-twice", setup_begun, {append_three, prepare, prepare}, finish, 0, 0},
+        {"ahead-dropped", setup_begun, {append_three, prepare, drop_spares}, finish, 0, 0},
         {"extents", setup_large, {append_two, read_extent, release_first}, finish, 0, 0},
     };
     return explore_main(count, arguments, scenarios, sizeof scenarios / sizeof *scenarios);

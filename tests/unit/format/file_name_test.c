@@ -66,7 +66,8 @@ TEST(file_name, other_names_are_told_apart) {
         {"000001", FILE_UNKNOWN},
         {"00001.sst", FILE_UNKNOWN},   /* five digits */
         {"0000001.sst", FILE_UNKNOWN}, /* a needless zero: another file than 000001.sst */
-        {"000000.wal", FILE_UNKNOWN},  /* numbers begin at 1 */
+        {"000000.sst", FILE_UNKNOWN},  /* numbers begin at 1 */
+        {"000000.wal", FILE_LOG},      /* but for what is to be a segment */
         {"000001.sst2", FILE_UNKNOWN},
         {"000001.SST", FILE_UNKNOWN},
         {"+00001.sst", FILE_UNKNOWN},

@@ -15,6 +15,11 @@ static vfs_fault *faults;
 static log_entries *model, *found;
 static firn_batch batch;
 static wal_writer *w;
+static unsigned asked; /* for the next segment to be made ahead */
+
+static void ask(void *context) {
+    ++*(unsigned *)context;
+}
 
 static int set_up(void **state) {
     (void)state;
@@ -27,6 +32,9 @@ static int set_up(void **state) {
     wal_writer_args args = log_writer_args(vfs_fault_vfs(faults));
     args.segment_bytes_max = SEGMENT_BYTES;
     args.spares_max = 2;
+    args.want_ahead = ask;
+    args.context = &asked;
+    asked = 0;
     w = log_writer_new(&args);
     return 0;
 }
@@ -187,6 +195,105 @@ TEST(wal_recycle, where_renaming_fails_a_fresh_file_is_made) {
     assert_int_equal(survivors(VFS_MEM_LOSE_UNSYNCED, 2), 2);
 }
 
+/* It has no segment's number. */
+static bool is_made_ahead(void) {
+    return is_there(0);
+}
+
+TEST(wal_recycle, the_next_segment_is_made_ahead_when_the_current_one_is_nearly_full) {
+    log_batch_put(&batch, "key", 100, 1);
+    append(1);
+    assert_int_equal(asked, 0);
+    assert_false(wal_writer_prepare(w));
+    log_batch_put(&batch, "key", 2100, 1);
+    append(1);
+    assert_int_equal(asked, 1);
+    assert_true(wal_writer_prepare(w));
+    assert_true(is_made_ahead());
+    assert_int_equal(stats().spares, 1);
+    assert_int_equal(stats().live_bytes, 2 * SEGMENT_BYTES);
+    assert_false(wal_writer_prepare(w)); /* never more than one */
+    vfs_fault_set(faults, &(vfs_fault_rule){.kinds = VFS_FAULT_RESERVE | VFS_FAULT_MAP,
+                                            .count = UINT64_MAX,
+                                            .error = EIO});
+    append(1); /* needs nothing of this any more */
+    vfs_fault_set(faults, NULL);
+    assert_true(is_there(2) && !is_made_ahead());
+    assert_int_equal(stats().prepared_segments, 1);
+    assert_int_equal(stats().recycled_segments, 0);
+    assert_int_equal(survivors(VFS_MEM_KILL, 1), 3);
+    ASSERT_OK(wal_writer_sync(w));
+    assert_int_equal(survivors(VFS_MEM_LOSE_UNSYNCED, 1), 3);
+    assert_int_equal(survivors(VFS_MEM_NAMES_BEFORE_DATA, 1), 3);
+}
+
+TEST(wal_recycle, nothing_is_made_ahead_where_something_is_kept) {
+    append(2);
+    assert_int_equal(asked, 2);
+    wal_writer_release(w, 2);
+    append(1);
+    assert_int_equal(stats().recycled_segments, 1);
+    assert_int_equal(asked, 3);
+    wal_writer_release(w, 3);
+    assert_false(wal_writer_prepare(w)); /* there is one by now */
+    append(1);
+    wal_writer_release(w, 4);
+    log_batch_put(&batch, "key", 10, 1);
+    append(1);
+    assert_int_equal(asked, 4);
+}
+
+TEST(wal_recycle, what_was_made_ahead_goes_when_space_is_short_and_at_the_end) {
+    append(1);
+    assert_true(wal_writer_prepare(w));
+    assert_true(wal_writer_drop_spares(w));
+    assert_false(is_made_ahead());
+    append(1);
+    wal_writer_drop_spares(w); /* what was only asked for is not made either */
+    assert_false(wal_writer_prepare(w));
+    append(1);
+    assert_true(wal_writer_prepare(w));
+    assert_true(is_made_ahead());
+    wal_writer_free(w);
+    w = NULL;
+    assert_false(is_made_ahead());
+    assert_true(is_there(3));
+}
+
+TEST(wal_recycle, what_a_killed_process_had_made_ahead_is_nothing_and_goes) {
+    append(1);
+    assert_true(wal_writer_prepare(w));
+    vfs_mem *clone = NULL;
+    wal_recovery r;
+    ASSERT_OK(vfs_mem_crash_clone(disk, VFS_MEM_KILL, 3, &clone));
+    log_recover(vfs_mem_vfs(clone), found, &r);
+    log_assert_equal(found, model);
+    assert_int_equal(r.next_segment, 2);
+    assert_int_equal(r.dead_count, 1);
+    assert_int_equal(r.dead[0], 0);
+    wal_recovery_deinit(&r);
+    vfs_mem_free(clone);
+}
+
+TEST(wal_recycle, a_segment_that_cannot_be_made_ahead_is_made_by_the_append) {
+    for (int kind = 0; kind < 3; kind++) {
+        static const unsigned kinds[] = {VFS_FAULT_OPEN, VFS_FAULT_RESERVE, VFS_FAULT_RENAME};
+        append(1);
+        vfs_fault_set(faults, &(vfs_fault_rule){.kinds = kinds[kind],
+                                                .count = 1,
+                                                .error = kind ? ENOSPC : EIO});
+        assert_true(wal_writer_prepare(w));
+        uint64_t next = wal_writer_segment(w) + 1;
+        assert_int_equal(stats().spares, kinds[kind] == VFS_FAULT_RENAME);
+        log_batch_put(&batch, "key", 2101, 1);
+        append(1);
+        vfs_fault_set(faults, NULL);
+        assert_true(is_there(next) && !is_made_ahead());
+        assert_int_equal(stats().prepared_segments, 0);
+    }
+    assert_int_equal(survivors(VFS_MEM_KILL, 1), 6);
+}
+
 TEST(wal_recycle, where_mapping_fails_records_are_written) {
     vfs_fault_set(faults,
                   &(vfs_fault_rule){.kinds = VFS_FAULT_MAP, .count = UINT64_MAX, .error = ENOMEM});
@@ -226,5 +333,10 @@ LOG_TEST_MAIN(RUN_WITH(released_segments_become_the_next_ones_under_a_new_epoch)
               RUN_WITH(what_is_kept_gives_way_to_a_record_that_does_not_fit_it),
               RUN_WITH(a_file_that_holds_large_values_is_not_written_over),
               RUN_WITH(where_renaming_fails_a_fresh_file_is_made),
+              RUN_WITH(the_next_segment_is_made_ahead_when_the_current_one_is_nearly_full),
+              RUN_WITH(nothing_is_made_ahead_where_something_is_kept),
+              RUN_WITH(what_was_made_ahead_goes_when_space_is_short_and_at_the_end),
+              RUN_WITH(what_a_killed_process_had_made_ahead_is_nothing_and_goes),
+              RUN_WITH(a_segment_that_cannot_be_made_ahead_is_made_by_the_append),
               RUN_WITH(where_mapping_fails_records_are_written),
               RUN_WITH(a_log_cut_short_under_the_writer_is_an_error_that_stays))
