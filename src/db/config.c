@@ -93,6 +93,9 @@ static status config_memory(const firn_options *o, db_config *c) {
      * for their flush and the spare one. */
     if (c->memory_bytes / CONFIG_MEMTABLES < c->memtable_bytes)
         c->memory_bytes = c->memtable_bytes * CONFIG_MEMTABLES;
+    /* A segment that is mapped takes as much of the machine as a memtable, at most. */
+    c->log_segment_max = config_clamp(c->log_segment_max, 0, c->memory_bytes / CONFIG_MEMTABLES);
+    c->log_segment_first = config_clamp(MIB, 0, c->log_segment_max);
     c->cache_bytes = o->cache_bytes == FIRN_NONE ? 0
                      : o->cache_bytes            ? o->cache_bytes
                                                  : c->memory_bytes;

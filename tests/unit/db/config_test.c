@@ -77,10 +77,26 @@ TEST(config, what_is_written_at_once_is_a_small_part_of_a_limited_disk) {
     assert_int_equal(c.limit_reserve_bytes, 16 << 20);
     o = (firn_options)FIRN_OPTIONS_INIT;
     o.disk_limit_bytes = 1ull << 50;
+    o.memory_bytes = 1ull << 30;
     c = derived(&o);
     assert_int_equal(c.log_segment_first, 1 << 20);
     assert_int_equal(c.log_segment_max, 64 << 20);
     assert_int_equal(c.tree.file_bytes, 64 << 20);
+}
+
+TEST(config, a_log_segment_takes_no_more_than_an_eighth_of_the_memory) {
+    firn_options o = FIRN_OPTIONS_INIT;
+    o.memory_bytes = 64u << 20;
+    db_config c = derived(&o);
+    assert_int_equal(c.log_segment_max, 8 << 20);
+    assert_int_equal(c.log_segment_first, 1 << 20);
+    o.memtable_bytes = 64 << 10;
+    o.memory_bytes = 1u << 20;
+    c = derived(&o);
+    assert_int_equal(c.log_segment_max, 128 << 10);
+    assert_int_equal(c.log_segment_first, 128 << 10);
+    o.memory_bytes = 1ull << 30;
+    assert_int_equal(derived(&o).log_segment_max, 64 << 20);
 }
 
 TEST(config, filters_and_codecs_may_differ_by_level) {
@@ -168,6 +184,7 @@ TEST(config, a_comparator_needs_a_name_and_a_function) {
 
 TEST_MAIN(RUN(config, defaults_follow_from_the_memory_budget),
           RUN(config, triggers_follow_from_each_other), RUN(config, none_switches_off),
+          RUN(config, a_log_segment_takes_no_more_than_an_eighth_of_the_memory),
           RUN(config, what_is_written_at_once_is_a_small_part_of_a_limited_disk),
           RUN(config, filters_and_codecs_may_differ_by_level),
           RUN(config, tables_are_mapped_by_their_share_of_the_memory),
