@@ -222,18 +222,27 @@ static void merging_build(merging_iter *m) {
     merging_check_tie(m);
 }
 
-/* The order again after the winner has moved on. */
+/* Where heads alone do not say quickly where the winner goes: among equal ones, or far back. It
+ * comes behind all before `position`, which have moved up already. */
+static void merging_place_far(merging_iter *m, uint32_t position, merging_place placed) {
+    merging_place *places = m->places;
+    uint32_t end = merging_find_place(m, position, m->count, placed);
+    memmove(places + position - 1, places + position, (end - position) * sizeof *places);
+    places[end - 1] = placed;
+}
+
+/* The order again after the winner has moved on: mostly it comes behind the next few at most, each
+ * of which moves up as it is passed. */
 static inline void merging_place_winner(merging_iter *m) {
     merging_place *places = m->places, placed = places[0];
+    uint32_t near = m->count < MERGING_WALK ? m->count : MERGING_WALK, at = 1;
     placed.head = merging_child_head(m, m->children[placed.child]);
-    uint32_t end = merging_find_place(m, 1, m->count, placed);
-    if (UNLIKELY(end > MERGING_WALK)) {
-        memmove(places, places + 1, (end - 1) * sizeof *places);
-    } else {
-        for (uint32_t i = 1; i < end; i++)
-            places[i - 1] = places[i];
-    }
-    places[end - 1] = placed;
+    for (uint64_t head; at < near && (head = places[at].head) < placed.head; at++)
+        places[at - 1] = (merging_place){head, places[at].child};
+    if (LIKELY(at == m->count || (at < near && places[at].head != placed.head)))
+        places[at - 1] = placed;
+    else
+        merging_place_far(m, at, placed);
     merging_check_tie(m);
 }
 
