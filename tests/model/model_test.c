@@ -48,7 +48,7 @@ typedef struct model {
     model_iter iterators[MODEL_ITERATORS];
     model_snapshot snapshots[MODEL_SNAPSHOTS];
     uint8_t *value;
-    uint64_t operations;
+    uint64_t operations, refusals;
     const char *doing;
 } model;
 
@@ -67,6 +67,14 @@ typedef struct model {
             print_error("operation %llu, %s:\n", (unsigned long long)(m)->operations, (m)->doing); \
         test_assert_status(model_st, FIRN_OK, #expr, __FILE__, __LINE__);                          \
     } while (0)
+
+/* Readers may be refused for want of memory; background work and writers never are. */
+static bool model_is_refused(model *m, status st) {
+    if (!status_is(st, FIRN_NO_MEMORY))
+        return false;
+    m->refusals++;
+    return true;
+}
 
 /* --- keys --- */
 
@@ -229,6 +237,8 @@ static void model_check_get(model *m, uint32_t k, slice key, const model_snapsho
     if (at < m->ref.key_count && slice_equal(m->keys[at], key))
         expected = reference_get(&m->ref, k, at, s ? s->clock : m->ref.clock);
     status st = db_get(m->db, m->keyspaces[k], &options, key, &value);
+    if (model_is_refused(m, st))
+        return;
     if (!expected) {
         MODEL_CHECK(m, status_is(st, FIRN_NOT_FOUND));
     } else {
@@ -293,20 +303,28 @@ static size_t model_find(const model *m, const model_iter *mi, size_t at, bool f
     }
 }
 
-static void model_check_iterator(model *m, model_iter *mi) {
-    if (!db_iter_valid(mi->it))
+/* False: it was refused memory. */
+static bool model_check_iterator(model *m, model_iter *mi) {
+    if (!db_iter_valid(mi->it)) {
+        if (model_is_refused(m, db_iter_status(mi->it)))
+            return false;
         MODEL_OK(m, db_iter_status(mi->it));
+    }
     MODEL_CHECK(m, db_iter_valid(mi->it) == (mi->at != SIZE_MAX));
     if (mi->at == SIZE_MAX)
-        return;
+        return true;
     MODEL_CHECK(m, slice_equal(db_iter_key(mi->it), m->keys[mi->at]));
     const reference_version *v = reference_get(&m->ref, mi->keyspace, mi->at, mi->clock);
     slice value = db_iter_value(mi->it);
+    if (model_is_refused(m, db_iter_status(mi->it)))
+        return false;
     MODEL_OK(m, db_iter_status(mi->it));
     MODEL_CHECK(m, reference_matches(v, value));
+    return true;
 }
 
-static void model_new_iterator(model *m, model_iter *mi) {
+/* False: refused. */
+static bool model_new_iterator(model *m, model_iter *mi) {
     uint8_t bytes[64];
     firn_read_options options = FIRN_READ_OPTIONS_INIT;
     model_drop_iterator(m, mi);
@@ -338,8 +356,23 @@ static void model_new_iterator(model *m, model_iter *mi) {
     } else {
         mi->clock = reference_pin(&m->ref);
     }
-    MODEL_OK(m, db_iter_new(m->db, m->keyspaces[mi->keyspace], &options, &mi->it));
     mi->at = SIZE_MAX;
+    status st = db_iter_new(m->db, m->keyspaces[mi->keyspace], &options, &mi->it);
+    if (model_is_refused(m, st))
+        return false;
+    MODEL_OK(m, st);
+    return true;
+}
+
+static bool model_refresh_iterator(model *m, model_iter *mi) {
+    status st = db_iter_refresh(mi->it);
+    if (model_is_refused(m, st))
+        return false;
+    MODEL_OK(m, st);
+    reference_unpin(&m->ref, mi->clock);
+    mi->clock = reference_pin(&m->ref);
+    mi->at = SIZE_MAX;
+    return true;
 }
 
 static void model_seek_iterator(model *m, model_iter *mi) {
@@ -376,42 +409,64 @@ static void model_step_iterator(model *m, model_iter *mi, bool forward) {
         mi->at = model_find(m, mi, mi->at + (forward ? 1 : SIZE_MAX), forward);
 }
 
-static void model_move_iterator(model *m) {
-    model_iter *mi = &m->iterators[rng_below(&m->random, MODEL_ITERATORS)];
-    if (!mi->it || rng_below(&m->random, 12) == 0)
-        model_new_iterator(m, mi);
-    else if (!mi->snapshot && rng_below(&m->random, 12) == 0) {
-        reference_unpin(&m->ref, mi->clock);
-        MODEL_OK(m, db_iter_refresh(mi->it));
-        mi->clock = reference_pin(&m->ref);
-        mi->at = SIZE_MAX;
+/* False: it was refused memory on the way. */
+static bool model_walk_iterator(model *m, model_iter *mi) {
+    if (!mi->it || rng_below(&m->random, 12) == 0) {
+        if (!model_new_iterator(m, mi))
+            return false;
+    } else if (!mi->snapshot && rng_below(&m->random, 12) == 0) {
+        if (!model_refresh_iterator(m, mi))
+            return false;
     }
     if (mi->at == SIZE_MAX || rng_below(&m->random, 3) == 0)
         model_seek_iterator(m, mi);
-    model_check_iterator(m, mi);
-    bool forward = rng_below(&m->random, 2);
-    for (uint64_t steps = rng_below(&m->random, 8); steps > 0; steps--) {
+    bool good = model_check_iterator(m, mi), forward = rng_below(&m->random, 2);
+    for (uint64_t steps = rng_below(&m->random, 8); good && steps > 0; steps--) {
         if (rng_below(&m->random, 4) == 0)
             forward = !forward;
         model_step_iterator(m, mi, forward);
-        model_check_iterator(m, mi);
+        good = model_check_iterator(m, mi);
     }
+    return good;
 }
 
-/* All keyspaces from end to end, both ways. */
+/* Who is refused gives back what he has. */
+static void model_move_iterator(model *m) {
+    model_iter *mi = &m->iterators[rng_below(&m->random, MODEL_ITERATORS)];
+    if (!model_walk_iterator(m, mi))
+        model_drop_iterator(m, mi);
+}
+
+/* A keyspace from end to end, both ways; false: it was refused memory on the way. */
+static bool model_check_keyspace(model *m, uint32_t k) {
+    model_iter mi = {.keyspace = k, .clock = m->ref.clock};
+    status st = db_iter_new(m->db, m->keyspaces[k], NULL, &mi.it);
+    if (model_is_refused(m, st))
+        return false;
+    MODEL_OK(m, st);
+    db_iter_seek_first(mi.it);
+    mi.at = model_find(m, &mi, 0, true);
+    bool good = model_check_iterator(m, &mi);
+    for (; good && mi.at != SIZE_MAX; good = model_check_iterator(m, &mi))
+        model_step_iterator(m, &mi, true);
+    db_iter_seek_last(mi.it);
+    mi.at = model_find(m, &mi, m->ref.key_count - 1, false);
+    good = good && model_check_iterator(m, &mi);
+    for (; good && mi.at != SIZE_MAX; good = model_check_iterator(m, &mi))
+        model_step_iterator(m, &mi, false);
+    db_iter_free(mi.it);
+    return good;
+}
+
+/* Once jobs are quiet and nobody else reads, there is memory. */
 static void model_check_everything(model *m) {
     for (uint32_t k = 0; k < REFERENCE_KEYSPACES; k++) {
-        model_iter mi = {.keyspace = k, .clock = m->ref.clock};
-        MODEL_OK(m, db_iter_new(m->db, m->keyspaces[k], NULL, &mi.it));
-        db_iter_seek_first(mi.it);
-        mi.at = model_find(m, &mi, 0, true);
-        for (model_check_iterator(m, &mi); mi.at != SIZE_MAX; model_check_iterator(m, &mi))
-            model_step_iterator(m, &mi, true);
-        db_iter_seek_last(mi.it);
-        mi.at = model_find(m, &mi, m->ref.key_count - 1, false);
-        for (model_check_iterator(m, &mi); mi.at != SIZE_MAX; model_check_iterator(m, &mi))
-            model_step_iterator(m, &mi, false);
-        db_iter_free(mi.it);
+        if (!model_check_keyspace(m, k)) {
+            for (size_t i = 0; i < MODEL_ITERATORS; i++)
+                model_drop_iterator(m, &m->iterators[i]);
+            MODEL_OK(m, db_wait_idle(m->db));
+            MODEL_CHECK(m, model_check_keyspace(m, k));
+        }
         for (size_t i = rng_below(&m->random, 10); i < m->ref.key_count; i += 10)
             model_check_get(m, k, m->keys[i], NULL);
     }
@@ -518,7 +573,7 @@ static void model_begin(model *m, uint64_t seed, const firn_comparator *order, b
     firn_options options = FIRN_OPTIONS_INIT;
     options.comparator = order;
     options.threads = 2 + (uint32_t)rng_below(&m->random, 3);
-    options.memory_bytes = 64 << 20; /* enough for all that readers hold here */
+    options.memory_bytes = 8 << 20; /* so that readers are refused now and then */
     options.memtable_bytes = 64 << 10;
     options.file_bytes = 64 << 10;
     options.level_base_bytes = 64 << 10;

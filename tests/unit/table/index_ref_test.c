@@ -60,6 +60,41 @@ TEST(index_ref, partitions_are_read_when_needed_and_shared_through_the_cache) {
     fixture_deinit(&f);
 }
 
+/* Without them no memory would become free. */
+TEST(index_ref, jobs_have_partitions_however_much_readers_hold) {
+    enum { LIMIT = 8 << 20 };
+    fixture f;
+    cache *blocks = NULL;
+    memory_budget memory;
+    iter *reader = NULL, *job = NULL;
+    table_read_args scan = {.read_ahead = true};
+    size_t entries = 0;
+    memory_budget_init(&memory, LIMIT, 0, NULL, NULL);
+    partitioned_test_init(&f, &blocks, 1 << 20);
+    f.memory = &memory;
+    table *t = fixture_open(&f, blocks);
+    assert_true(t->is_by_partition);
+    ASSERT_OK(table_iter_new(t, &partitioned_fill, &reader));
+    ASSERT_OK(table_iter_new(t, &scan, &job));
+    memory_budget_charge(&memory, MEMORY_READERS, LIMIT);
+    iter_seek_first(reader);
+    assert_false(iter_valid(reader));
+    assert_int_equal(reader->st.code, FIRN_NO_MEMORY);
+    for (iter_seek_first(job); iter_valid(job); iter_next(job))
+        entries++;
+    ASSERT_OK(job->st);
+    assert_int_equal(entries, table_get_properties(t)->entries);
+    assert_true(memory_budget_charged(&memory, MEMORY_PINS) > 0);
+    iter_free(job);
+    iter_free(reader);
+    assert_int_equal(memory_budget_charged(&memory, MEMORY_PINS), 0);
+    memory_budget_release(&memory, MEMORY_READERS, LIMIT);
+    table_unref(t);
+    memory_budget_deinit(&memory);
+    cache_free(blocks);
+    fixture_deinit(&f);
+}
+
 TEST(index_ref, a_table_by_partition_holds_a_fraction_of_the_index) {
     fixture f;
     cache *blocks = NULL;
@@ -225,6 +260,7 @@ TEST(index_ref, says_of_each_block_what_an_index_of_one_block_says) {
 }
 
 TEST_MAIN(RUN(index_ref, partitions_are_read_when_needed_and_shared_through_the_cache),
+          RUN(index_ref, jobs_have_partitions_however_much_readers_hold),
           RUN(index_ref, a_table_by_partition_holds_a_fraction_of_the_index),
           RUN(index_ref, cached_only_does_not_read_a_partition),
           RUN(index_ref, iterators_pin_one_partition_and_let_go_of_it),

@@ -198,6 +198,7 @@ status fixture_try_open(fixture *f, cache *blocks, table **out) {
                             .path = FIXTURE_PATH,
                             .order = f->args.order,
                             .blocks = blocks,
+                            .memory = f->memory,
                             .index_memory_max = f->joins_index ? UINT64_MAX : 0,
                             .is_mapped = f->is_mapped};
     return table_open(&args, out);

@@ -27,6 +27,7 @@ typedef struct fixture {
     uint32_t ranges;         /* range deletes to build, each from one of the keys to the last */
     bool is_mapped;          /* tables are opened so */
     bool joins_index;        /* a partitioned index is held whole though there is a cache */
+    memory_budget *memory;   /* of tables that are opened; NULL: no account */
 } fixture;
 
 void fixture_init(fixture *f);
