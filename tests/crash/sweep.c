@@ -285,11 +285,8 @@ static void sweep_crash_all_modes(sweep *s, uint64_t operation) {
 static sweep_kind *sweep_find_kind(sweep *s, const char *kind, const char *path) {
     static const struct {
         const char *part, *name;
-    } files[] = {{".wal", "log"},
-                 {".sst", "table"},
-                 {"MANIFEST", "manifest"},
-                 {"CURRENT", "CURRENT"},
-                 {"LOCK", "LOCK"}};
+    } files[] = {{".wal", "log"},        {".sst", "table"}, {"MANIFEST", "manifest"},
+                 {"CURRENT", "CURRENT"}, {"LOCK", "LOCK"},  {"RESERVE", "RESERVE"}};
     char name[SWEEP_KIND_BYTES];
     const char *file = "directory";
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -475,6 +472,9 @@ void sweep_write_refused(sweep *s) {
     vfs_fault_set(s->process, &full);
     status st = db_write(s->db, &view, FIRN_NO);
     vfs_fault_set(s->process, NULL);
+    for (int i = 0; i < 100;
+         i++) /* milliseconds, until it is found out that there is space again */
+        (void)time_monotonic_ns(s->config.clock);
     if (status_is_ok(st) && (s->log_io == FIRN_LOG_IO_MAPPED || !is_full)) {
         s->acknowledged = s->shadow.count;
         return;
