@@ -1,5 +1,6 @@
 #include "db/recovery_replay.h"
 
+#include "memtable/key_rank.h"
 #include "platform/error_detail.h"
 #include "platform/memory.h"
 #include "util/coding.h"
@@ -178,7 +179,7 @@ static uint64_t *replay_order(const replay_op *ops, size_t count, uint64_t *plac
         prefix.size = same;
     }
     for (size_t i = 0; i < count; i++) {
-        places[i] = key_head_behind(ops[i].op.key.s, prefix);
+        places[i] = key_rank(ops[i].op.key.s, prefix);
         least = places[i] < least ? places[i] : least;
         most = places[i] > most ? places[i] : most;
     }

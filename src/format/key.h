@@ -130,24 +130,6 @@ static inline uint64_t key_head(slice key) {
     return head;
 }
 
-/* The same behind a prefix: for keys that have it, of what follows; the least head there is for
- * keys before all of those, the greatest for keys behind them. a.head < b.head implies a < b here
- * too. */
-static inline uint64_t key_head_behind(slice key, slice prefix) {
-    size_t at = 0;
-    if (LIKELY(key.size >= prefix.size)) {
-        /* In words: prefixes are short, and calling memcmp costs more than comparing them. */
-        while (at + 8 <= prefix.size &&
-               decode_fixed64(key.data + at) == decode_fixed64(prefix.data + at))
-            at += 8;
-        while (at < prefix.size && key.data[at] == prefix.data[at])
-            at++;
-        if (LIKELY(at == prefix.size))
-            return key_head(slice_of(key.data + at, key.size - at));
-    }
-    return slice_compare(key, prefix) > 0 ? UINT64_MAX : 0;
-}
-
 /* Appends a short internal key >= `last` and < `next`, for index blocks; both must be in order. Any
  * version of next's user key sorts behind it, so a search for that key never stops at `last`. */
 FIRN_INTERNAL void internal_key_append_separator(key_order order, internal_key last,

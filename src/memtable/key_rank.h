@@ -37,7 +37,9 @@ static inline uint64_t key_rank_at(slice key, size_t skip) {
     return __builtin_bswap64(decode_fixed64(key.data + key.size - 8)) << 8 * (8 - left);
 }
 
-/* key_head_behind(), with as few instructions as can be: an insertion takes it three times. */
+/* The head of what follows the prefix, for keys that have it; the least rank there is for keys
+ * before all of those, the greatest for keys behind them. With as few instructions as can be: an
+ * insertion takes it twice. */
 static inline uint64_t key_rank(slice key, slice prefix) {
     if (LIKELY(key_rank_has_prefix(key, prefix)))
         return key_rank_at(key, prefix.size);

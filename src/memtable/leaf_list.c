@@ -311,13 +311,19 @@ static bool leaf_try_add(leaf_list *list, const leaf_view *view, const memtable_
     return sole_cas_u64(sole, slot, &empty, leaf_slot(entry, rank), memory_order_release);
 }
 
-FIRN_INTERNAL bool leaf_list_add(leaf_list *list, const memtable_entry *entry,
-                                 const skiplist_node *near, bool sole) {
+/* The leaf of a key that was approached before. */
+static inline leaf_view leaf_find_from(const leaf_list *list, internal_key key,
+                                       const leaf_approach *from) {
+    leaf_view view;
+    if (from->near)
+        return leaf_find_target(list, &(skiplist_target){key, from->head}, from->near);
+    return leaf_find_by_hint(list, key, &view) ? view : leaf_find(list, key, NULL);
+}
+
+FIRN_INTERNAL bool leaf_list_add(leaf_list *list, const memtable_entry *entry, leaf_approach from,
+                                 bool sole) {
     internal_key key = memtable_entry_key(entry);
-    for (;;) {
-        leaf_view view;
-        if (!leaf_find_by_hint(list, key, &view))
-            view = leaf_find(list, key, near);
+    for (leaf_view view = leaf_find_from(list, key, &from);;) {
         if (UNLIKELY(!leaf_word_page(view.word))) {
             if (!leaf_begin(list))
                 return false;
@@ -328,20 +334,20 @@ FIRN_INTERNAL bool leaf_list_add(leaf_list *list, const memtable_entry *entry,
         } else if (LIKELY(leaf_try_add(list, &view, entry, sole))) {
             return true;
         }
-        near = view.anchor;
+        view = leaf_find(list, key, view.anchor);
     }
 }
 
-FIRN_INTERNAL const skiplist_node *leaf_list_approach(const leaf_list *list, user_key key) {
-    const skiplist_node *near = NULL;
+FIRN_INTERNAL leaf_approach leaf_list_approach(const leaf_list *list, user_key key) {
+    leaf_approach from = {NULL, 0};
     /* relaxed: whether there is a hint, not what it leads to. */
     if (atomic_ptr_load(leaf_hint_of(list), memory_order_relaxed) ||
         !skiplist_first(&list->anchors))
-        return NULL;
-    uint64_t head = skiplist_key_head(&list->anchors, key.s);
-    if (anchor_index_find(&list->index, head, &near) && near)
-        __builtin_prefetch(&near->head, 1);
-    return near;
+        return from;
+    from.head = skiplist_key_head(&list->anchors, key.s);
+    if (anchor_index_find(&list->index, from.head, &from.near) && from.near)
+        __builtin_prefetch(&from.near->head, 1);
+    return from;
 }
 
 FIRN_INTERNAL void leaf_list_fetch_slot(const leaf_list *list, const skiplist_node *near) {

@@ -51,16 +51,21 @@ typedef struct leaf_list {
 /* Keeps `memory`. There is no deinit. */
 FIRN_INTERNAL void leaf_list_init(leaf_list *list, key_order order, arena *memory);
 
+/* Where the search for a key's leaf begins. */
+typedef struct leaf_approach {
+    const skiplist_node *near; /* an anchor before the key; NULL: none is known */
+    uint64_t head;             /* of the key among the anchors, if one is */
+} leaf_approach;
 /* Advice in two steps, so that the waiting for one addition goes on beside the work for others: the
- * first gives an anchor to add from (NULL: none known), fetched, the second fetches its slot. */
-FIRN_INTERNAL const skiplist_node *leaf_list_approach(const leaf_list *list, user_key key);
+ * first gives an anchor to add from, fetched, the second fetches its slot. */
+FIRN_INTERNAL leaf_approach leaf_list_approach(const leaf_list *list, user_key key);
 FIRN_INTERNAL void leaf_list_fetch_slot(const leaf_list *list, const skiplist_node *near);
 
-/* Adds a complete entry whose internal key is not there yet. `near` is an anchor before it, or
- * NULL; `sole` (base/sole.h): nobody else adds. False when memory is short: nothing has happened.
- */
+/* Adds a complete entry whose internal key is not there yet, from where its user key was approached
+ * at any time before. `sole` (base/sole.h): nobody else adds. False when memory is short: nothing
+ * has happened. */
 FIRN_INTERNAL NODISCARD bool leaf_list_add(leaf_list *list, const memtable_entry *entry,
-                                           const skiplist_node *near, bool sole);
+                                           leaf_approach from, bool sole);
 
 /* Entries of one page, ascending as far as their ranks (memtable/leaf_page.h) tell. */
 typedef struct leaf_slots {

@@ -118,6 +118,9 @@ static inline leaf_view leaf_look(const leaf_list *list, const skiplist_node *an
 /* The leaf in whose range the key is. `near` (NULL: not known) is an anchor before the key. */
 FIRN_INTERNAL leaf_view leaf_find(const leaf_list *list, internal_key key,
                                   const skiplist_node *near);
+/* The same, where there are anchors and the key's head is known. */
+FIRN_INTERNAL leaf_view leaf_find_target(const leaf_list *list, const skiplist_target *target,
+                                         const skiplist_node *near);
 
 /* Entries of a closed or growing page whose ranks are between the two: ascending by rank, those of
  * one rank in the order of their slots. */

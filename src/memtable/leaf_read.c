@@ -25,24 +25,30 @@ static bool leaf_walk(const leaf_list *list, const skiplist_target *target,
     return false;
 }
 
+FIRN_INTERNAL leaf_view leaf_find_target(const leaf_list *list, const skiplist_target *target,
+                                         const skiplist_node *near) {
+    const skiplist_node *after;
+    leaf_view view = leaf_look(list, near);
+    if (!view.next || !skiplist_before(&list->anchors, view.next, target))
+        return view;
+    if (near && leaf_walk(list, target, view.next, LEAF_WALK_MAX, &view))
+        return view;
+    if (anchor_index_find(&list->index, target->head, &near) &&
+        leaf_walk(list, target, near, LEAF_WALK_MAX, &view))
+        return view;
+    /* A split meanwhile may have put another anchor before the key. */
+    near = skiplist_seek_before(&list->anchors, target->key, &after);
+    (void)leaf_walk(list, target, near, UINT32_MAX, &view);
+    return view;
+}
+
 FIRN_INTERNAL leaf_view leaf_find(const leaf_list *list, internal_key key,
                                   const skiplist_node *near) {
-    const skiplist_node *after;
     leaf_view view = leaf_look(list, near);
     if (!view.next) /* not asked for its head: there may be no prefix yet */
         return view;
     skiplist_target target = skiplist_target_of(&list->anchors, key);
-    if (!skiplist_before(&list->anchors, view.next, &target))
-        return view;
-    if (near && leaf_walk(list, &target, view.next, LEAF_WALK_MAX, &view))
-        return view;
-    if (anchor_index_find(&list->index, target.head, &near) &&
-        leaf_walk(list, &target, near, LEAF_WALK_MAX, &view))
-        return view;
-    /* A split meanwhile may have put another anchor before the key. */
-    near = skiplist_seek_before(&list->anchors, key, &after);
-    (void)leaf_walk(list, &target, near, UINT32_MAX, &view);
-    return view;
+    return leaf_find_target(list, &target, near);
 }
 
 /* --- sorting slots --- */

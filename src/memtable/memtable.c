@@ -165,7 +165,9 @@ static memtable_entry *memtable_entry_new(memtable *m, const memtable_op *op, ui
 static inline memtable_place memtable_approach(const memtable *m, user_key key) {
     memtable_place place = {.hash = hash64(key.s.data, key.s.size)};
     key_index_prefetch(&m->index, place.hash);
-    place.near = leaf_list_approach(&m->list, key);
+    leaf_approach from = leaf_list_approach(&m->list, key);
+    place.near = from.near;
+    place.head = from.head;
     return place;
 }
 
@@ -188,7 +190,7 @@ static inline status memtable_add_op(memtable *m, seqno sequence, const memtable
                              &(range_tombstone){op->key, user_key_of(op->value), sequence});
     memtable_entry *entry = memtable_entry_new(m, op, key_trailer_pack(sequence, op->kind), sole);
     /* The ordered list first: it alone can fail. */
-    if (!entry || !leaf_list_add(&m->list, entry, place->near, sole))
+    if (!entry || !leaf_list_add(&m->list, entry, (leaf_approach){place->near, place->head}, sole))
         return status_of(FIRN_NO_MEMORY, "adding to a memtable");
     key_index_add(&m->index, place->hash, entry, sole);
     if (op_kind_is_delete(op->kind))

@@ -75,7 +75,8 @@ FIRN_INTERNAL NODISCARD status memtable_add(memtable *m, seqno sequence, op_kind
 /* What is known of an addition before it is made. */
 typedef struct memtable_place {
     uint64_t hash;
-    const struct skiplist_node *near;
+    const struct skiplist_node *near; /* as in leaf_approach, memtable/leaf_list.h */
+    uint64_t head;
 } memtable_place;
 /* That key will be added soon: what the addition will wait for is fetched meanwhile. The place
  * stays good for that key in that memtable. */

@@ -53,7 +53,7 @@ static void leaf_test_add(leaf_fixture *f, slice user, seqno sequence) {
     entry->value_bytes = 0;
     slice_copy_to(user, entry->bytes);
     encode_fixed64(entry->bytes + user.size, key_trailer_pack(sequence, OP_PUT));
-    assert_true(leaf_list_add(f->list, entry, NULL, f->count % 2));
+    assert_true(leaf_list_add(f->list, entry, (leaf_approach){0}, f->count % 2));
     uint32_t at = leaf_place_of(f, memtable_entry_key(entry));
     memmove(f->sorted + at + 1, f->sorted + at, (f->count - at) * sizeof *f->sorted);
     f->sorted[at] = entry;
