@@ -105,7 +105,7 @@ static bool table_meet_block(table *t, uint32_t position, block_handle handle) {
  * array is, and where restart points would be if this block is like the one that was met first.
  * Three misses in turn become one. */
 static inline void table_prefetch_block(const table *t, block_handle handle) {
-    enum { POINTS_MAX = 6 };
+    enum { POINTS_MAX = 6, BEFORE = 16, BEHIND = 40 }; /* their distances differ a little */
     const uint8_t *data = t->mapping.data + handle.offset, *end = data + handle.bytes;
     __builtin_prefetch(end - 4);
     __builtin_prefetch(end);
@@ -113,10 +113,11 @@ static inline void table_prefetch_block(const table *t, block_handle handle) {
     uint32_t stride = atomic_u32_load(&t->restart_stride, memory_order_relaxed);
     if (stride == 0)
         return;
-    const uint8_t *p = data;
-    for (int i = 0; i < POINTS_MAX && p < end; i++, p += stride) {
-        __builtin_prefetch(p);
-        __builtin_prefetch(p + CACHE_LINE_BYTES / 2);
+    __builtin_prefetch(data);
+    const uint8_t *p = data + stride;
+    for (int i = 1; i < POINTS_MAX && p < end; i++, p += stride) {
+        __builtin_prefetch(p - BEFORE);
+        __builtin_prefetch(p + BEHIND);
     }
 }
 
@@ -127,9 +128,11 @@ FIRN_INTERNAL void table_announce_block(const table *t, block_handle handle) {
 
 static void table_note_stride(table *t, const block_view *view) {
     /* relaxed: a hint. */
-    if (view->restart_count > 1 && !atomic_u32_load(&t->restart_stride, memory_order_relaxed))
-        atomic_u32_store(&t->restart_stride, view->entries_bytes / view->restart_count,
-                         memory_order_relaxed);
+    if (view->restart_count < 2 || atomic_u32_load(&t->restart_stride, memory_order_relaxed))
+        return;
+    uint32_t second = decode_fixed32(view->data + view->entries_bytes + 4);
+    if (second < view->entries_bytes) /* relaxed: a hint. */
+        atomic_u32_store(&t->restart_stride, second, memory_order_relaxed);
 }
 
 /* False: the block has to be fetched another way. */
