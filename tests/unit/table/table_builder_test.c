@@ -131,7 +131,7 @@ TEST(table_builder, a_failed_write_is_reported) {
                                                .count = 1,
                                                .error = ENOSPC});
         static uint8_t value[60000];
-        for (uint32_t i = 0; i < 40 && status_is_ok(st); i++) {
+        for (uint32_t i = 0; i < 80 && status_is_ok(st); i++) {
             uint8_t key[9] = {(uint8_t)i, OP_PUT, 1};
             st = table_builder_add(b, (internal_key){slice_of(key, sizeof key)},
                                    slice_of(value, sizeof value));
