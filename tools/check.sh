@@ -32,6 +32,7 @@ step 'floors' tools/check_layers.py
 step 'style' tools/check_style.py
 step 'format' format
 step 'the README shows its example' tools/check_readme.py
+step 'worked hex is what golden files hold' tools/check_hex.py
 step 'planted bugs still apply' bash tests/mutants/check_apply.sh
 step 'those of the explorer, too' tests/explore/plants.py
 step 'headers compile alone' tools/check_headers.sh
