@@ -2,6 +2,8 @@
  * over its target gives up the tables that drag the fewest bytes along. */
 #include "compaction/picker_internal.h"
 
+#include <float.h>
+
 #include "base/poison.h"
 
 #define LEVELED_EXPAND_FILES_MAX 25 /* file sizes that a compaction may grow to for free */
@@ -224,6 +226,11 @@ static status leveled_try_tombstones(const picker_view *view, const level_target
 
 /* --- which level --- */
 
+/* Writers are about to be slowed down for the tables of L0, or are already. */
+static bool leveled_l0_is_urgent(const picker_view *view) {
+    return view->version->levels[0].count + 1 >= view->options->l0_slowdown;
+}
+
 /* Bytes of a level that no running job takes away. */
 static uint64_t leveled_staying_bytes(const version_level *l) {
     uint64_t bytes = l->bytes;
@@ -243,6 +250,8 @@ FIRN_INTERNAL status picker_pick_leveled(const picker_view *view, compaction_pla
         scores[level] = (double)bytes / (double)(most + 1); /* most: 0 above the base level */
         over[level] = bytes > most ? bytes - most : 0;
     }
+    if (leveled_l0_is_urgent(view))
+        scores[0] = DBL_MAX;
     for (uint32_t tries = 0; tries + 1 < LEVEL_COUNT; tries++) {
         uint32_t best = 0;
         for (uint32_t level = 1; level + 1 < LEVEL_COUNT; level++) {

@@ -54,11 +54,21 @@ static void pacing_take_slower(write_pace *pace, pace_cause cause, double fill, 
         *pace = (write_pace){cause, (uint64_t)limit};
 }
 
+/* The rate at which L0 is relieved: as measured, or as the job that is being waited for will have
+ * it at best, were it over now. 0: not known. */
+static uint64_t pacing_drain_rate(const write_pressure *p) {
+    if (p->drain_rate == 0 || p->drained_bytes == 0 || p->undrained_ns == 0)
+        return p->drain_rate;
+    double best = (double)p->drained_bytes / (double)p->undrained_ns * (double)PACING_NS_PER_SECOND;
+    return best < (double)p->drain_rate ? (uint64_t)best : p->drain_rate;
+}
+
 FIRN_INTERNAL write_pace write_pace_of(const tree_options *options, const write_pressure *p) {
     write_pace pace = {PACE_FREE, UINT64_MAX};
     pacing_take_slower(&pace, PACE_FLUSH, pacing_memtable_fill(p), p->flush_rate);
-    pacing_take_slower(&pace, PACE_L0, pacing_l0_fill(options, p), p->drain_rate);
-    pacing_take_slower(&pace, PACE_DEBT, pacing_debt_fill(options, p), p->drain_rate);
+    uint64_t drain_rate = pacing_drain_rate(p);
+    pacing_take_slower(&pace, PACE_L0, pacing_l0_fill(options, p), drain_rate);
+    pacing_take_slower(&pace, PACE_DEBT, pacing_debt_fill(options, p), drain_rate);
     return pace;
 }
 
@@ -67,8 +77,9 @@ FIRN_INTERNAL void rate_meter_note(rate_meter *m, uint64_t bytes, uint64_t elaps
         return;
     double rate = (double)bytes / (double)(elapsed_ns ? elapsed_ns : 1);
     rate *= (double)PACING_NS_PER_SECOND;
+    double before = (double)m->bytes_per_second, weight = rate < before ? 0.5 : 0.25;
     if (m->bytes_per_second)
-        rate = 0.75 * (double)m->bytes_per_second + 0.25 * rate;
+        rate = before + weight * (rate - before);
     if (rate > (double)(1ull << 40)) /* a terabyte a second: the clock stood still */
         rate = (double)(1ull << 40);
     m->bytes_per_second = rate < 1 ? 1 : (uint64_t)rate;

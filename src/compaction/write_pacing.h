@@ -5,6 +5,8 @@
  *             0 (delays begin) and 1 (writes would stop). At 0 writers may go four times as fast as
  *             the work was seen to drain, at one half as fast as it drains - there it settles - and
  *             at 1 a quarter of that. Nothing jumps.
+ *             A job that takes longer than those before it is noticed while it runs: the longer it
+ *             takes, the less is believed to drain.
  * Invariants: the rate falls as the fill rises, continuously, and is never 0.
  * Threads:    pure, but for write_bucket: one owner, the commit leader. */
 #ifndef FIRN_COMPACTION_WRITE_PACING_H
@@ -32,6 +34,9 @@ typedef struct write_pressure {
     uint32_t backlog_tables;  /* level_backlog_tables */
     uint64_t debt_bytes, total_bytes;
     uint64_t flush_rate, drain_rate; /* bytes per second as measured; 0: not known yet */
+    /* What the last job took out of L0, and for how long L0 has been waiting for the next one to
+     * end. */
+    uint64_t drained_bytes, undrained_ns;
 } write_pressure;
 
 typedef struct write_pace {
@@ -41,7 +46,8 @@ typedef struct write_pace {
 
 /* The slowest of what flush, L0 and the levels below ask for. */
 FIRN_INTERNAL write_pace write_pace_of(const tree_options *options, const write_pressure *p);
-/* A rate as it was lately: each measurement counts for a quarter. */
+/* A rate as it was lately: each measurement counts for a quarter, one that is lower for a half, for
+ * who believes in too high a rate has to stop. */
 typedef struct rate_meter {
     uint64_t bytes_per_second; /* 0: nothing measured */
 } rate_meter;

@@ -49,6 +49,17 @@ FIRN_INTERNAL bool pacing_wants_seal(const firn_db *db, const memtable *active) 
     return UNLIKELY(pacing_has_skipped_much(db)) && memtable_deletes(active) >= PACING_SEAL_DELETES;
 }
 
+/* For how long L0 has been waiting for a job out of it to end. */
+static uint64_t pacing_undrained_ns(firn_db *db) {
+    uint64_t from = pacing_load(&db->pacing.waits_from);
+    uint64_t drained = pacing_load(&db->pacing.drained_at);
+    if (from == 0)
+        return 0;
+    from = drained > from ? drained : from;
+    uint64_t now = time_monotonic_ns(db->config.clock);
+    return now > from ? now - from : 0;
+}
+
 /* Of many keyspaces only one memtable's worth is counted that is not sealed yet: that much is
  * always there, however fast flushes are. */
 static write_pressure pacing_look(firn_db *db, uint64_t *sealed) {
@@ -57,7 +68,9 @@ static write_pressure pacing_look(firn_db *db, uint64_t *sealed) {
                           .debt_bytes = pacing_load(&p->debt_bytes),
                           .total_bytes = pacing_load(&db->disk_bytes),
                           .flush_rate = pacing_load(&p->flush_rate),
-                          .drain_rate = pacing_load(&p->drain_rate)};
+                          .drain_rate = pacing_load(&p->drain_rate),
+                          .drained_bytes = pacing_load(&p->drained_bytes),
+                          .undrained_ns = pacing_undrained_ns(db)};
     uint64_t active, written = background_flushed_bytes(db);
     *sealed = version_set_sealed_bytes(db->versions, &active);
     if (active > now.memtable_bytes)
@@ -132,7 +145,19 @@ FIRN_INTERNAL void pacing_note_drain(firn_db *db, uint64_t bytes, uint64_t start
     if (under_pressure && before && before < started_ns)
         from = before;
     pacing_note_rate(&db->pacing.drain_rate, bytes, now - from);
-    atomic_u64_store(&db->pacing.drained_at, now, memory_order_relaxed); /* no partner */
+    atomic_u64_store(&db->pacing.drained_at, now, memory_order_relaxed);      /* no partner */
+    atomic_u64_store(&db->pacing.drained_bytes, bytes, memory_order_relaxed); /* no partner */
+}
+
+/* L0 begins to wait when it has tables enough for a job. */
+static void pacing_note_l0(firn_db *db, uint32_t backlog_tables) {
+    atomic_u64 *from = &db->pacing.waits_from;
+    /* relaxed: two jobs that end at once may lose a moment of waiting; no partner. */
+    if (backlog_tables < db->config.tree.l0_trigger)
+        atomic_u64_store(from, 0, memory_order_relaxed); /* no partner */
+    else if (pacing_load(from) == 0)
+        atomic_u64_store(from, time_monotonic_ns(db->config.clock),
+                         memory_order_relaxed); /* no partner */
 }
 
 FIRN_INTERNAL void pacing_note_tree(firn_db *db, uint32_t backlog_tables, uint64_t debt_bytes,
@@ -142,6 +167,7 @@ FIRN_INTERNAL void pacing_note_tree(firn_db *db, uint32_t backlog_tables, uint64
                           .debt_bytes = debt_bytes,
                           .total_bytes = total_bytes};
     bool behind = write_pace_of(&db->config.tree, &now).cause != PACE_FREE;
+    pacing_note_l0(db, backlog_tables);
     /* relaxed, all of them: no partner; hints. */
     atomic_u32_store(&db->l0_tables, backlog_tables, memory_order_relaxed);
     atomic_u64_store(&db->disk_bytes, total_bytes, memory_order_relaxed);

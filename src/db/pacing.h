@@ -19,13 +19,15 @@ typedef struct pacing {
     uint64_t charged_bytes; /* of commit_user_bytes */
     uint64_t unseen_bytes;  /* charged since the pressure was last looked at */
 
-    atomic_u64 skipped;      /* entries that iterators passed over since the last seal */
-    atomic_u32 behind;       /* L0 or the levels below are behind: 0 or 1 */
-    atomic_u64 debt_bytes;   /* as of the last job */
-    atomic_u64 flush_rate;   /* bytes per second, as measured lately; 0: not yet */
-    atomic_u64 drain_rate;   /* the same, out of L0 */
-    atomic_u64 drained_at;   /* when L0 was last drained, monotonic */
-    atomic_u64 rate_allowed; /* bytes per second, for people; UINT64_MAX: no limit */
+    atomic_u64 skipped;       /* entries that iterators passed over since the last seal */
+    atomic_u32 behind;        /* L0 or the levels below are behind: 0 or 1 */
+    atomic_u64 debt_bytes;    /* as of the last job */
+    atomic_u64 flush_rate;    /* bytes per second, as measured lately; 0: not yet */
+    atomic_u64 drain_rate;    /* the same, out of L0 */
+    atomic_u64 drained_at;    /* when L0 was last drained, monotonic */
+    atomic_u64 drained_bytes; /* by that job */
+    atomic_u64 waits_from;    /* since when L0 has had enough tables for a job; 0: it has not */
+    atomic_u64 rate_allowed;  /* bytes per second, for people; UINT64_MAX: no limit */
 } pacing;
 
 FIRN_INTERNAL void pacing_init(pacing *p);

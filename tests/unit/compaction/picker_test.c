@@ -1,5 +1,7 @@
 #include "compaction/picker.h"
 
+#include <stdio.h>
+
 #include "lib/test.h"
 #include "unit/compaction/tree_text.h"
 
@@ -107,6 +109,18 @@ TEST(picker, sends_l0_above_a_large_last_level) {
 TEST(picker, waits_for_a_running_l0_compaction) {
     expect_pick("L0: 5:a-c:9 4:a-c:9! 3:b-d:9! 2:c-e:9! 1:d-f:9! L6: 7:a-z:90!", "none");
     expect_pick("L0: 4:a-c:9 3:b-d:9 2:c-e:9 1:d-f:9 L6: 7:a-z:90!", "none");
+}
+
+/* However far a level below is over its target. */
+TEST(picker, drains_l0_first_when_writers_are_about_to_wait_for_it) {
+    const char *below = "L5: 11:a-c:900 12:d-f:900 L6: 4:a-b:1400 5:d-e:100";
+    char tree[256];
+    snprintf(tree, sizeof tree, "L0: 9:a-b:99 8:a-b:99 7:a-b:99 6:a-b:99 3:a-b:99 2:a-b:99 %s",
+             below);
+    expect_pick(tree, "L5->L6: 12 + 5");
+    snprintf(tree, sizeof tree,
+             "L0: 10:a-b:99 9:a-b:99 8:a-b:99 7:a-b:99 6:a-b:99 3:a-b:99 2:a-b:99 %s", below);
+    expect_pick(tree, "L0->L5: 10 9 8 7 6 3 2 + 11");
 }
 
 TEST(picker, drains_a_level_by_the_cheapest_table) {
@@ -330,6 +344,7 @@ TEST_MAIN(
     RUN(picker, sinks_range_tombstones), RUN(picker, takes_all_of_l0_and_what_it_overlaps),
     RUN(picker, moves_l0_tables_that_share_no_key_and_meet_nothing),
     RUN(picker, sends_l0_above_a_large_last_level), RUN(picker, waits_for_a_running_l0_compaction),
+    RUN(picker, drains_l0_first_when_writers_are_about_to_wait_for_it),
     RUN(picker, drains_a_level_by_the_cheapest_table),
     RUN(picker, moves_a_table_that_meets_nothing_below),
     RUN(picker, a_move_that_would_cost_much_later_is_a_compaction),

@@ -91,6 +91,21 @@ TEST(write_pacing, has_a_rate_before_anything_was_measured) {
     assert_int_equal(write_pace_of(&options, &p).bytes_per_second, 256 << 10);
 }
 
+TEST(write_pacing, believes_less_the_longer_a_job_takes) {
+    write_pressure p = calm();
+    p.backlog_tables = 11;
+    p.drained_bytes = 50 * MIB;
+    uint64_t usual = write_pace_of(&options, &p).bytes_per_second;
+    p.undrained_ns = 1000000000; /* as long as the measured rate says */
+    assert_int_equal(write_pace_of(&options, &p).bytes_per_second, usual);
+    p.undrained_ns = 2000000000;
+    assert_in_range(write_pace_of(&options, &p).bytes_per_second, usual / 2 - 1, usual / 2 + 1);
+    p.undrained_ns = 8000000000;
+    assert_in_range(write_pace_of(&options, &p).bytes_per_second, usual / 8 - 1, usual / 8 + 1);
+    p.backlog_tables = 4; /* nobody waits for L0 */
+    assert_int_equal(write_pace_of(&options, &p).cause, PACE_FREE);
+}
+
 TEST(write_pacing, a_meter_follows_slowly) {
     rate_meter m = {0};
     rate_meter_note(&m, 0, 1000);
@@ -99,8 +114,10 @@ TEST(write_pacing, a_meter_follows_slowly) {
     assert_int_equal(m.bytes_per_second, 1000);
     rate_meter_note(&m, 2000, 1000000000);
     assert_int_equal(m.bytes_per_second, 1250);
+    rate_meter_note(&m, 250, 1000000000); /* downward it is quicker */
+    assert_int_equal(m.bytes_per_second, 750);
     rate_meter_note(&m, 1000, 0); /* no time at all */
-    assert_true(m.bytes_per_second > 1250);
+    assert_true(m.bytes_per_second > 750);
 }
 
 /* A minute of writers as fast as they can against a pace; the simulated clock moves by sleeping. */
@@ -157,6 +174,7 @@ TEST_MAIN(RUN(write_pacing, leaves_writers_alone_while_work_keeps_up),
           RUN(write_pacing, names_the_slowest_cause),
           RUN(write_pacing, debt_slows_but_never_nearly_stops),
           RUN(write_pacing, has_a_rate_before_anything_was_measured),
+          RUN(write_pacing, believes_less_the_longer_a_job_takes),
           RUN(write_pacing, a_meter_follows_slowly),
           RUN(write_pacing, a_bucket_keeps_the_pace_in_small_pieces),
           RUN(write_pacing, a_slow_writer_never_waits),
