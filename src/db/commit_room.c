@@ -260,8 +260,9 @@ FIRN_INTERNAL space_used db_space_used(firn_db *db) {
     uint64_t step = (sealed + active) / 2;
     if (step < db->config.reserve_least)
         step = db->config.reserve_least;
+    uint64_t until = db->config.reserve_most ? wal_writer_end(db->log) + step : UINT64_MAX;
     /* relaxed: a hint, which the leader looks at again. */
-    atomic_u64_store(&db->kept_until, wal_writer_end(db->log) + step, memory_order_relaxed);
+    atomic_u64_store(&db->kept_until, until, memory_order_relaxed);
     return (space_used){commit_table_bytes(db), sealed + active + step};
 }
 
@@ -318,9 +319,23 @@ static status commit_check_disk_limit(firn_db *db, const batch_view *first) {
 
 /* --- a full file system --- */
 
+/* Whether, while space is short, the log may grow by the batch. */
+static bool commit_has_log(firn_db *db, const batch_view *first) {
+    wal_writer_stats log;
+    wal_writer_get_stats(db->log, &log);
+    return log.segments <= 1 ||
+           log.live_bytes + first->ops.size < space_reserve_log_bytes(&db->space);
+}
+
+/* Flushes under way give log back. */
+static bool commit_waits_for_log(firn_db *db, MAYBE_UNUSED uint32_t keyspace_id) {
+    return version_set_has_sealed(db->versions, SEQNO_MAX);
+}
+
 /* While space is short only deletes are taken: they lead to free space, and what was kept aside is
  * for them and for what makes room of them. */
 static status commit_check_space(firn_db *db, const batch_view *first) {
+    status st = STATUS_OK;
     bool was_short = space_reserve_is_short(&db->space);
     /* relaxed: as where it is stored. */
     if (LIKELY(!was_short &&
@@ -333,19 +348,23 @@ static status commit_check_space(firn_db *db, const batch_view *first) {
             atomic_u32_store(&db->wants_room, 0, memory_order_relaxed);
         return STATUS_OK;
     }
+    db->commit.only_deletes = true;
+    bool is_delete = commit_only_deletes(first);
+    if (is_delete && commit_has_log(db, first))
+        return STATUS_OK;
     wal_writer_stats log;
     wal_writer_get_stats(db->log, &log);
-    db->commit.only_deletes = true;
-    bool has_log =
-        log.segments <= 1 || log.live_bytes + first->ops.size < space_reserve_log_bytes(&db->space);
-    if (has_log && commit_only_deletes(first))
-        return STATUS_OK;
     commit_start_making_room(db, &log);
-    return error_status(
-        FIRN_NO_SPACE,
-        "%s: the file system has no room for what is kept aside for deletes (option "
-        "disk_reserve_bytes); free space, or delete data, and writes go on",
-        db->directory);
+    if (is_delete)
+        TRY(commit_wait_while(db, commit_waits_for_log, 0, WRITE_WAIT_MEMTABLES));
+    if (!is_delete || !commit_has_log(db, first))
+        st = error_status(
+            FIRN_NO_SPACE,
+            "%s: the file system has no room for what is kept aside for deletes (option "
+            "disk_reserve_bytes); free space, or delete data, and writes go on",
+            db->directory);
+out:
+    return st;
 }
 
 /* --- all of it --- */

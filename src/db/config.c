@@ -69,6 +69,7 @@ static void config_disk_reserve(const firn_options *o, db_config *c) {
     if (o->disk_reserve_bytes == FIRN_NONE ||
         (o->disk_reserve_bytes == 0 && c->disk_limit_bytes != FIRN_NONE))
         return;
+    c->reserve_is_derived = o->disk_reserve_bytes == 0;
     c->reserve_least = o->disk_reserve_bytes ? o->disk_reserve_bytes : c->log_segment_first;
     c->reserve_most = o->disk_reserve_bytes ? o->disk_reserve_bytes : reserve;
 }

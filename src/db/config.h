@@ -20,6 +20,7 @@ typedef struct db_config {
      * compaction. Deletes and background work live on it when the rest is full. */
     uint64_t limit_reserve_bytes;
     uint64_t reserve_least, reserve_most; /* of the file RESERVE (db/space_reserve.h) */
+    bool reserve_is_derived;              /* nobody asked for it */
     uint64_t ram_bytes;                   /* of the machine or the cgroup */
     firn_table_io table_io;               /* not DEFAULT */
     bool verifies_reads;

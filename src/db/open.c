@@ -232,7 +232,11 @@ static void open_sync_thread(void *context) {
     mutex_unlock(&db->background.guard);
 }
 
+/* Where the file system cannot reserve space it would take by writing it, which only who asks for
+ * it gets. */
 static void open_space_reserve(firn_db *db) {
+    if (db->config.reserve_is_derived && !vfs_reserves_truly(db->config.vfs, db->directory))
+        db->config.reserve_most = 0;
     space_reserve_args args = {.vfs = db->config.vfs,
                                .directory = db->directory,
                                .clock = db->config.clock,
