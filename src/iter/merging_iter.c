@@ -222,11 +222,27 @@ static void merging_build(merging_iter *m) {
     merging_check_tie(m);
 }
 
+/* The first position in [low, high) whose head is not below `head`. Where far back it lies is
+ * chance, which branches would be mispredicted by: conditional moves. */
+static inline uint32_t merging_find_head(const merging_iter *m, uint32_t low, uint32_t high,
+                                         uint64_t head) {
+    const merging_place *base = m->places + low;
+    uint32_t count = high - low;
+    while (count > 1) {
+        uint32_t half = count / 2;
+        base += base[half - 1].head < head ? half : 0;
+        count -= half;
+    }
+    return (uint32_t)(base - m->places) + (count > 0 && base->head < head);
+}
+
 /* Where heads alone do not say quickly where the winner goes: among equal ones, or far back. It
  * comes behind all before `position`, which have moved up already. */
 static void merging_place_far(merging_iter *m, uint32_t position, merging_place placed) {
     merging_place *places = m->places;
-    uint32_t end = merging_find_place(m, position, m->count, placed);
+    uint32_t end = merging_find_head(m, position, m->count, placed.head);
+    if (UNLIKELY(end < m->count && places[end].head == placed.head))
+        end = merging_find_place(m, end, m->count, placed);
     memmove(places + position - 1, places + position, (end - position) * sizeof *places);
     places[end - 1] = placed;
 }
@@ -236,7 +252,11 @@ static void merging_place_far(merging_iter *m, uint32_t position, merging_place 
 static inline void merging_place_winner(merging_iter *m) {
     merging_place *places = m->places, placed = places[0];
     uint32_t near = m->count < MERGING_WALK ? m->count : MERGING_WALK, at = 1;
-    placed.head = merging_child_head(m, m->children[placed.child]);
+    const iter *child = m->children[placed.child];
+    /* Its next key is asked for now: with many children it is long until their turn comes again. */
+    if (LIKELY(child->index + 1 < child->count))
+        __builtin_prefetch(child->run[child->index + 1].key);
+    placed.head = merging_child_head(m, child);
     for (uint64_t head; at < near && (head = places[at].head) < placed.head; at++)
         places[at - 1] = (merging_place){head, places[at].child};
     if (LIKELY(at == m->count || (at < near && places[at].head != placed.head)))
@@ -298,43 +318,48 @@ static uint32_t merging_piece(const merging_iter *m, const iter *child) {
     return high;
 }
 
-/* Whether the reader does not see this entry, given the `shown` entries of the batch so far. */
-static inline bool merging_hides(const merging_iter *m, const iter_entry *e, uint32_t shown) {
-    internal_key key = {slice_of(e->key, e->key_bytes)};
-    if (internal_key_sequence(key) > m->visible)
-        return true;
-    if (shown == 0)
+/* Whether the reader does not see an entry, given the key of the last one it was shown. */
+static inline bool merging_hides(const merging_iter *m, internal_key key, uint64_t trailer,
+                                 internal_key shown) {
+    return trailer >> 8 > m->visible ||
+           (shown.s.data && user_key_equal(internal_key_user(key), internal_key_user(shown)));
+}
+
+/* Whether a batch leaves out what the reader does not see. Not from an entry on that a seek stands
+ * on and that it does not see: it is shown, and behind such a version others are not behind one
+ * that was seen. */
+static bool merging_may_hide(const merging_iter *m) {
+    if (m->visible == MERGING_SHOWS_ALL)
         return false;
-    const iter_entry *last = &m->batch[shown - 1];
-    internal_key before = {slice_of(last->key, last->key_bytes)};
-    return user_key_equal(internal_key_user(key), internal_key_user(before));
+    return !m->is_sought || internal_key_sequence(iter_key(merging_winner(m))) <= m->visible;
 }
 
 /* Copies entries in order until the batch is full, a child has used up its run, or one child has
  * the word for so long that a piece will do better. Gives their number: 0 if all that was met is
  * hidden. */
 static uint32_t merging_fill(merging_iter *m) {
-    bool hides = m->visible != MERGING_SHOWS_ALL, plain = hides;
+    bool hides = merging_may_hide(m), plain = hides;
     uint32_t count = 0, hidden = 0, streak = 0; /* shown in a row from one child */
+    internal_key shown = {SLICE_UNSET};
+    m->is_sought = false;
     while (count < m->batch_limit && streak < MERGING_WALK) {
         uint32_t winner = m->places[0].child;
         iter *child = m->children[winner];
         if (UNLIKELY(!iter_valid(child)))
             break;
         const iter_entry *e = &child->run[child->index];
-        if (hides && m->is_sought && merging_hides(m, e, 0))
-            hides = plain =
-                false; /* and behind an unseen version, others are not behind a seen one */
-        m->is_sought = false;
-        if (hides && merging_hides(m, e, count)) {
+        internal_key key = {slice_of(e->key, e->key_bytes)};
+        uint64_t trailer = internal_key_trailer(key);
+        if (hides && merging_hides(m, key, trailer, shown)) {
             m->hidden++;
             streak = 0;
             if (UNLIKELY(++hidden == MERGING_HIDDEN_MAX))
                 hides = plain = false;
         } else {
-            plain &= e->key[e->key_bytes - KEY_TRAILER_BYTES] == OP_PUT;
+            plain &= (trailer & 0xff) == OP_PUT;
             m->batch[count] = *e;
             m->batch_from[count++] = winner;
+            shown = key;
             hidden = 0;
             streak++;
         }
