@@ -2,11 +2,13 @@
 
 #include "base/poison.h"
 
-#define PACING_NS_PER_SECOND  1000000000ull
-#define PACING_RATE_UNKNOWN   (32ull << 20) /* until something was measured */
-#define PACING_RATE_LEAST     (256ull << 10)
-#define PACING_BURST_NS       1000000u /* an idle writer may run ahead by that much */
-#define PACING_DEBT_FREE_BASE 8        /* level bases of debt that cost nothing */
+#define PACING_NS_PER_SECOND 1000000000ull
+#define PACING_RATE_UNKNOWN  (32ull << 20) /* until something was measured */
+#define PACING_RATE_LEAST    (256ull << 10)
+/* An idle writer may run ahead by that much, and so may one whom the system woke late: on a busy
+ * machine that is milliseconds after each piece. */
+#define PACING_BURST_NS       10000000u
+#define PACING_DEBT_FREE_BASE 8 /* level bases of debt that cost nothing */
 
 /* --- how full --- */
 
