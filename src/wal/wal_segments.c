@@ -88,6 +88,13 @@ static bool wal_segments_may_recycle_locked(const wal_writer *w, const wal_segme
            segment->usable_bytes == w->segment_bytes_max;
 }
 
+/* From here on another file may be made ahead: the name is free. */
+static void wal_segments_forget_ahead(wal_writer *w) {
+    mutex_lock(&w->list_mutex);
+    w->list.has_ahead = false;
+    mutex_unlock(&w->list_mutex);
+}
+
 /* Its old header and records stay. They cannot be taken for anything: the number in the header is
  * not that of the file's next name, and the next segment's epoch, random and new, seeds the
  * checksums of its records. */
@@ -104,6 +111,8 @@ static void wal_segments_drop_spare(wal_writer *w, wal_spare *spare) {
     vfs_unmap(&spare->map);
     (void)vfs_close(spare->file);
     wal_segments_remove_quietly(w, spare->number);
+    if (spare->number == WAL_NUMBER_AHEAD)
+        wal_segments_forget_ahead(w);
     *spare = (wal_spare){0};
 }
 
@@ -124,19 +133,11 @@ FIRN_INTERNAL bool wal_writer_drop_spares(wal_writer *w) {
     wal_spare spare;
     mutex_lock(&w->list_mutex);
     w->list.ahead_bytes = 0;
-    /* Nobody begins to make another meanwhile, whose name would be removed here. */
-    bool is_preparing = w->list.is_preparing;
-    w->list.is_preparing = true;
-    w->list.is_unwanted = is_preparing;
+    w->list.is_unwanted = w->list.is_preparing;
     mutex_unlock(&w->list_mutex);
     while (wal_segments_take_spare(w, 0, &spare)) {
         wal_segments_drop_spare(w, &spare);
         any = true;
-    }
-    if (!is_preparing) {
-        mutex_lock(&w->list_mutex);
-        w->list.is_preparing = w->list.is_unwanted = false;
-        mutex_unlock(&w->list_mutex);
     }
     return any;
 }
@@ -159,10 +160,12 @@ static bool wal_segments_reuse(wal_writer *w, wal_segment *segment, uint64_t nee
     segment->map = spare.map;
     segment->usable_bytes = segment->file_bytes = spare.bytes;
     mutex_lock(&w->list_mutex);
-    if (spare.number == WAL_NUMBER_AHEAD)
-        w->list.prepared++;
-    else
+    if (spare.number != WAL_NUMBER_AHEAD) {
         w->list.recycled++;
+    } else {
+        w->list.prepared++;
+        w->list.has_ahead = false;
+    }
     mutex_unlock(&w->list_mutex);
     return true;
 }
@@ -286,10 +289,11 @@ static void wal_segments_touch(const wal_spare *made) {
 FIRN_INTERNAL bool wal_writer_prepare(wal_writer *w) {
     mutex_lock(&w->list_mutex);
     wal_spare made = {.number = WAL_NUMBER_AHEAD, .bytes = w->list.ahead_bytes};
-    bool begins = made.bytes > 0 && !w->list.is_preparing && w->list.spare_count == 0;
+    bool begins = made.bytes > 0 && !w->list.has_ahead && w->list.spare_count == 0;
     if (begins) {
         w->list.ahead_bytes = 0;
-        w->list.is_preparing = true;
+        w->list.has_ahead = w->list.is_preparing = true;
+        w->list.is_unwanted = false;
     }
     mutex_unlock(&w->list_mutex);
     if (!begins)
@@ -301,11 +305,13 @@ FIRN_INTERNAL bool wal_writer_prepare(wal_writer *w) {
     }
     mutex_lock(&w->list_mutex);
     keeps = keeps && !w->list.is_unwanted && w->list.spare_count < w->spares_max;
-    w->list.is_preparing = w->list.is_unwanted = false;
+    w->list.is_preparing = false;
     if (keeps)
         w->list.spares[w->list.spare_count++] = made;
     mutex_unlock(&w->list_mutex);
-    if (is_made && !keeps)
+    if (!is_made)
+        wal_segments_forget_ahead(w);
+    else if (!keeps)
         wal_segments_drop_spare(w, &made);
     return true;
 }

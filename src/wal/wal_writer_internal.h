@@ -88,9 +88,10 @@ struct wal_writer {
         size_t spare_count;
         uint64_t recycled, prepared; /* segments ever made of spares of either kind */
         uint64_t ahead_bytes;        /* of a file that is to be made ahead; 0: of none */
-        bool is_preparing;           /* somebody makes it ... */
-        bool is_unwanted;            /* ... and is to drop it, for spares were dropped meanwhile */
-    } list;                          /* guarded by list_mutex */
+        bool has_ahead;    /* from the beginning of its making until its name is free again */
+        bool is_preparing; /* somebody makes it ... */
+        bool is_unwanted;  /* ... and is to drop it, for spares were dropped meanwhile */
+    } list;                /* guarded by list_mutex */
 
     /* Stored by the appending thread, the line apart from what syncs store. */
     _Alignas(CACHE_LINE_BYTES) atomic_u64 end;

@@ -264,6 +264,12 @@ static void setup_begun(void) {
 static void setup_mapped(void) {
     setup_io(WAL_IO_MAPPED, false);
 }
+/* One is there, and another was asked for before it was. */
+static void setup_ahead(void) {
+    setup_begun();
+    EXPLORE_EXPECT(wal_writer_prepare(log_writer));
+    log_writer->list.ahead_bytes = DISK_FILE_BYTES;
+}
 static void setup_written(void) {
     setup_io(WAL_IO_PWRITE, false);
 }
@@ -352,6 +358,7 @@ int main(int count, char **arguments) {
          finish,
          0,
          0},
+        {"ahead-taken", setup_ahead, {append_three, prepare}, finish, 0, 0},
         {"ahead", setup_begun, {append_three, prepare, sync_and_check}, finish, 0, 0},
         {"ahead-twice", setup_begun, {append_three, prepare, prepare}, finish, 0, 0},
         {"ahead-dropped", setup_begun, {append_three, prepare, drop_spares}, finish, 0, 0},
