@@ -147,9 +147,8 @@ FIRN_INTERNAL void background_end(firn_db *db, uint32_t *running, status st, con
     if (status_is(st, FIRN_NO_SPACE)) {
         wal_writer_drop_spares(db->log);
         failed = !space_reserve_spend(&db->space); /* with what that freed it is tried at once */
-    } else if (!failed) {
-        space_used used = db_space_used(db);
-        space_reserve_keep(&db->space, &used);
+    } else if (status_is_ok(st)) {
+        db_keep_space(db);
     }
     version_set_facts facts;
     version_set_get_facts(db->versions, &facts);
@@ -199,6 +198,9 @@ static bool background_try_flush(firn_db *db) {
     status st = background_flush_one(db, &found);
     if (found) {
         background_end(db, &db->background.flushes_running, st, "flush");
+        /* relaxed: a hint among workers. */
+        atomic_u32_store(&db->flush_lacks_space, status_is(st, FIRN_NO_SPACE),
+                         memory_order_relaxed);
         return true;
     }
     mutex_lock(&db->background.guard);
@@ -210,14 +212,19 @@ static bool background_try_flush(firn_db *db) {
 
 /* --- compaction --- */
 
+/* relaxed: no partner; whoever sets it wakes the workers. */
+static bool background_wants_room(const firn_db *db) {
+    return atomic_u32_load(&db->wants_room, memory_order_relaxed) != 0 &&
+           (db->config.disk_limit_bytes != FIRN_NONE || space_reserve_is_short(&db->space));
+}
+
 FIRN_INTERNAL picker_view background_view(firn_db *db, uint32_t keyspace, version *now) {
     return (picker_view){.version = now,
                          .keyspace = keyspace,
                          .options = &db->config.tree,
                          .now_ms = time_wall_ms(db->config.clock),
                          .expired_ms = snapshot_registry_clock_ms(&db->snapshots),
-                         /* relaxed: no partner; whoever sets it wakes the workers. */
-                         .wants_room = atomic_u32_load(&db->wants_room, memory_order_relaxed)};
+                         .wants_room = background_wants_room(db)};
 }
 
 /* Under the version set's state lock, which guards the tables' compacting flags. */
@@ -349,6 +356,15 @@ static void background_ask_for_time(firn_db *db, uint64_t *retry_ns) {
 
 /* --- the order of urgency --- */
 
+/* After a flush that found no space, once: something smaller may give back what it needs. */
+static bool background_compacts_first(firn_db *db) {
+    /* relaxed, both: a hint among workers. */
+    bool first = atomic_u32_load(&db->flush_lacks_space, memory_order_relaxed) != 0;
+    if (UNLIKELY(first))
+        atomic_u32_store(&db->flush_lacks_space, 0, memory_order_relaxed);
+    return first;
+}
+
 FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t *retry_ns) {
     firn_db *db = context;
     uint64_t now = time_monotonic_ns(db->config.clock);
@@ -364,7 +380,12 @@ FIRN_INTERNAL bool background_run_one(void *context, bool urgent_only, uint64_t 
     *retry_ns = commit_seal_aged(db, now);
     commit_seal_skipped(db);
     /* The log first, for it takes milliseconds and the next writer may need it. */
-    if (wal_writer_prepare(db->log) || background_try_flush(db))
+    if (db_try_keep_space(db) ||
+        (!space_reserve_is_short(&db->space) && wal_writer_prepare(db->log)))
+        return true;
+    if (!urgent_only && background_compacts_first(db) && background_try_compaction(db))
+        return true;
+    if (background_try_flush(db))
         return true;
     if (!urgent_only && background_try_compaction(db))
         return true;

@@ -89,8 +89,9 @@ static void commit_group_fill(firn_db *db, commit_group *g) {
 }
 
 /* A log that poisoned itself at an append (not for lack of space) takes the database with it. */
-static void commit_judge_append(firn_db *db, status st) {
-    if (UNLIKELY(status_is(st, FIRN_NO_SPACE)))
+static void commit_judge_append(firn_db *db, status st, const batch_view *first) {
+    /* That a large value does not fit says little of what others may find. */
+    if (UNLIKELY(status_is(st, FIRN_NO_SPACE)) && first->large_count == 0)
         (void)space_reserve_spend(&db->space);
     if (!status_is_ok(st) && !status_is(st, FIRN_NO_SPACE) && !status_is(st, FIRN_NO_MEMORY) &&
         !status_is(st, FIRN_TOO_LARGE) && !status_is(st, FIRN_INVALID_ARGUMENT) &&
@@ -177,7 +178,7 @@ static bool commit_serve(firn_db *db, commit_request *r) {
                 return false;
             }
             st = commit_group_run(db, &g);
-            commit_judge_append(db, st);
+            commit_judge_append(db, st, r->batch);
             if (g.sync)
                 db->commit.sync_crowd = g.count + commit_queue_collect(q);
         }

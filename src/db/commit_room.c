@@ -256,14 +256,27 @@ static uint64_t commit_disk_used(firn_db *db, wal_writer_stats *log) {
 }
 
 FIRN_INTERNAL space_used db_space_used(firn_db *db) {
-    uint64_t active, sealed = version_set_sealed_bytes(db->versions, &active);
-    uint64_t step = (sealed + active) / 2;
+    uint64_t unflushed = version_set_unflushed_bytes(db->versions), step = unflushed / 2;
     if (step < db->config.reserve_least)
         step = db->config.reserve_least;
     uint64_t until = db->config.reserve_most ? wal_writer_end(db->log) + step : UINT64_MAX;
     /* relaxed: a hint, which the leader looks at again. */
     atomic_u64_store(&db->kept_until, until, memory_order_relaxed);
-    return (space_used){commit_table_bytes(db), sealed + active + step};
+    return (space_used){commit_table_bytes(db), unflushed + step};
+}
+
+FIRN_INTERNAL void db_keep_space(firn_db *db) {
+    space_used used = db_space_used(db);
+    space_reserve_keep(&db->space, &used);
+}
+
+FIRN_INTERNAL bool db_try_keep_space(firn_db *db) {
+    /* relaxed, both: a request that may be served twice; orders nothing. */
+    if (LIKELY(!atomic_u32_load(&db->wants_space_kept, memory_order_relaxed)))
+        return false;
+    atomic_u32_store(&db->wants_space_kept, 0, memory_order_relaxed);
+    db_keep_space(db);
+    return true;
 }
 
 /* Flushing gives log back, and brings deletes to what they delete: it is done before memtables are
@@ -273,9 +286,10 @@ static void commit_start_making_room(firn_db *db, const wal_writer_stats *log) {
     uint32_t count = version_set_keyspaces(db->versions, ids, COMMIT_TARGETS_MAX);
     for (uint32_t i = 0; i < count; i++) {
         const memtable *active = version_set_active(db->versions, ids[i]);
-        bool is_worth_it = log->segments > 1
-                               ? memtable_entries(active) > 0
-                               : memtable_bytes(active) >= db->config.memtable_bytes / 8;
+        bool is_worth_it =
+            memtable_deletes(active) > 0 || memtable_has_ranges(active) ||
+            (log->segments > 1 ? memtable_entries(active) > 0
+                               : memtable_bytes(active) >= db->config.memtable_bytes / 8);
         if (is_worth_it && version_set_sealed_count(db->versions, ids[i]) == 0 &&
             status_is_ok(commit_drain(db)) && status_is_ok(version_set_seal(db->versions, ids[i])))
             commit_forget_targets(db);
@@ -332,22 +346,33 @@ static bool commit_waits_for_log(firn_db *db, MAYBE_UNUSED uint32_t keyspace_id)
     return version_set_has_sealed(db->versions, SEQNO_MAX);
 }
 
+/* Once writers have added what the reserve was made for, a worker makes it larger; without threads
+ * nobody might for long. */
+static void commit_want_space_kept(firn_db *db) {
+    uint64_t end = wal_writer_end(db->log);
+    /* relaxed, all three: as where they are stored and loaded. */
+    if (LIKELY(end < atomic_u64_load(&db->kept_until, memory_order_relaxed)))
+        return;
+    if (!workers_are_threads(db->workers)) {
+        db_keep_space(db);
+        return;
+    }
+    atomic_u64_store(&db->kept_until, UINT64_MAX, memory_order_relaxed); /* relaxed: above */
+    atomic_u32_store(&db->wants_space_kept, 1, memory_order_relaxed);    /* relaxed: above */
+    workers_wake(db->workers);
+}
+
 /* While space is short only deletes are taken: they lead to free space, and what was kept aside is
  * for them and for what makes room of them. */
 static status commit_check_space(firn_db *db, const batch_view *first) {
     status st = STATUS_OK;
-    bool was_short = space_reserve_is_short(&db->space);
-    /* relaxed: as where it is stored. */
-    if (LIKELY(!was_short &&
-               wal_writer_end(db->log) < atomic_u64_load(&db->kept_until, memory_order_relaxed)))
+    commit_want_space_kept(db);
+    if (LIKELY(!space_reserve_is_short(&db->space)))
         return STATUS_OK;
-    space_used used = db_space_used(db);
-    space_reserve_keep(&db->space, &used);
-    if (!space_reserve_is_short(&db->space)) {
-        if (was_short) /* relaxed: a hint to the picker */
-            atomic_u32_store(&db->wants_room, 0, memory_order_relaxed);
+    wal_writer_drop_spares(db->log);
+    db_keep_space(db);
+    if (!space_reserve_is_short(&db->space))
         return STATUS_OK;
-    }
     db->commit.only_deletes = true;
     bool is_delete = commit_only_deletes(first);
     if (is_delete && commit_has_log(db, first))
@@ -380,7 +405,8 @@ FIRN_INTERNAL status commit_make_room(firn_db *db, const batch_view *first) {
     TRY(commit_check_disk_limit(db, first));
     TRY(commit_check_space(db, first));
     pacing_charge(db);
-    TRY(commit_wait_while(db, commit_l0_is_full, 0, WRITE_WAIT_L0_STOP));
+    if (LIKELY(!db->commit.only_deletes)) /* what deletes lead to is what L0 waits for */
+        TRY(commit_wait_while(db, commit_l0_is_full, 0, WRITE_WAIT_L0_STOP));
     if (UNLIKELY(db->commit.target_count == 0)) /* recovery insists on the default keyspace */
         CHECK(commit_find_target(db, KEYSPACE_DEFAULT) != NULL);
     const commit_target *full = commit_full_target(db);

@@ -113,12 +113,14 @@ struct firn_db {
     atomic_u64 applied; /* log position below which all records are in memtables */
     atomic_u64 commit_groups, commit_batches, commit_user_bytes;
     _Alignas(CACHE_LINE_BYTES)
-        atomic_u32 poisoned; /* a firn_status: why no write is possible until the next open */
-    atomic_u32 l0_tables;    /* most of any keyspace */
-    atomic_u64 disk_bytes;   /* tables, as of the last job */
-    atomic_u64 kept_until;   /* log position up to which the space reserve is large enough */
-    atomic_u32 wants_room;   /* a write was refused for want of disk, and none has had room since;
-                              * stored by the leader */
+        atomic_u32 poisoned;      /* a firn_status: why no write is possible until the next open */
+    atomic_u32 l0_tables;         /* most of any keyspace */
+    atomic_u64 disk_bytes;        /* tables, as of the last job */
+    atomic_u64 kept_until;        /* log position at which the space reserve is to be made larger */
+    atomic_u32 wants_space_kept;  /* a writer has come there; reset by whoever does it */
+    atomic_u32 flush_lacks_space; /* the last flush found none, and no compaction was tried since */
+    atomic_u32 wants_room; /* a write was refused for want of disk, and none has had room since;
+                            * stored by the leader */
     atomic_u64 iterators, pinned_values;
     atomic_u64 refusals_told; /* of the memory budget, as of the last `memory` event */
     /* Freed iterators whose memory the next one takes, by thread; NULL: none. */
@@ -169,6 +171,10 @@ FIRN_INTERNAL void db_report_refusals(firn_db *db);
 /* --- commit_room.c --- */
 /* What the space reserve is to cover, until writers have added half as much again. */
 FIRN_INTERNAL space_used db_space_used(firn_db *db);
+/* Makes the space reserve as large as the database wants it, or finds out that space is short. */
+FIRN_INTERNAL void db_keep_space(firn_db *db);
+/* The same for a worker: only if a writer has asked for it; whether one had. */
+FIRN_INTERNAL bool db_try_keep_space(firn_db *db);
 
 /* --- close.c --- */
 /* Frees everything; makes nothing durable. */

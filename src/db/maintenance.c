@@ -139,6 +139,9 @@ FIRN_INTERNAL status db_compact_range(firn_db *db, slice lower, slice upper) {
     for (uint32_t i = 0; i < count && status_is_ok(st); i++) {
         do {
             st = maintenance_step(&request, ids[i], &found);
+            if (status_is(st, FIRN_NO_SPACE) && space_reserve_held_bytes(&db->space) > 0 &&
+                space_reserve_spend(&db->space)) /* once more with what that freed */
+                st = maintenance_step(&request, ids[i], &found);
         } while (found && status_is_ok(st));
     }
     maintenance_end_turn(db, st);

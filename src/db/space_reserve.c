@@ -1,12 +1,14 @@
 #include "db/space_reserve.h"
 
+#include <stdio.h>
+
 #include "format/file_name.h"
+#include "platform/error_detail.h"
 #include "platform/vfs.h"
 
 #include "base/poison.h"
 
 #define SPACE_RESERVE_PART     16 /* of what the tables take */
-#define SPACE_RESERVE_EXCESS   4  /* times too large: given back; less is soon needed again */
 #define SPACE_RESERVE_RETRY_NS 100000000u
 
 FIRN_INTERNAL void space_reserve_init(space_reserve *r) {
@@ -61,6 +63,14 @@ static void space_reserve_remove_locked(space_reserve *r) {
     space_reserve_set_held_locked(r, 0);
 }
 
+/* Asked first: an attempt to reserve takes all the space there is for a moment, which others then
+ * do not find. */
+static bool space_reserve_has_room(const space_reserve *r, uint64_t more) {
+    uint64_t free_bytes;
+    return r->args.vfs->free_bytes(r->args.vfs, r->args.directory, &free_bytes) != 0 ||
+           free_bytes >= more;
+}
+
 /* Makes the file `bytes` long, all of it backed by space, or leaves it as it was. */
 static status space_reserve_set_size_locked(space_reserve *r, uint64_t bytes) {
     status st = STATUS_OK;
@@ -70,12 +80,26 @@ static status space_reserve_set_size_locked(space_reserve *r, uint64_t bytes) {
     mutex_assert_held(&r->guard);
     TRY(vfs_open(r->args.vfs, file_path(path, r->args.directory, FILE_RESERVE, 0),
                  FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
-    TRY(bytes < held ? vfs_truncate(file, bytes) : vfs_reserve(file, 0, bytes));
+    TRY(vfs_reserve(file, 0, bytes));
+    TRY(vfs_truncate(file, bytes)); /* what an earlier open left may be longer */
     space_reserve_set_held_locked(r, bytes);
 out:
     if (!status_is_ok(st) && (held == 0 || !file || !status_is_ok(vfs_truncate(file, held))))
         space_reserve_remove_locked(r);
     (void)vfs_close(file); /* nothing was written */
+    return st;
+}
+
+/* The caller's error detail stays. */
+static status space_reserve_grow_locked(space_reserve *r, uint64_t bytes) {
+    char detail[ERROR_DETAIL_BYTES];
+    mutex_assert_held(&r->guard);
+    if (!space_reserve_has_room(r, bytes - space_reserve_held_bytes(r)))
+        return status_of(FIRN_NO_SPACE, "keeping space aside");
+    snprintf(detail, sizeof detail, "%s", error_detail_get());
+    status st = space_reserve_set_size_locked(r, bytes);
+    if (!status_is_ok(st))
+        error_detail_set("%s", detail);
     return st;
 }
 
@@ -96,12 +120,12 @@ static bool space_reserve_is_recent(const space_reserve *r, uint64_t then_ns) {
 }
 
 /* Where the file cannot be had for another reason than space, the database does without. */
-static void space_reserve_keep_locked(space_reserve *r, const space_used *used) {
-    mutex_assert_held(&r->guard);
+FIRN_INTERNAL void space_reserve_keep(space_reserve *r, const space_used *used) {
+    mutex_lock(&r->guard);
     uint64_t wanted = space_reserve_wanted(r, used);
     bool is_whole = space_reserve_held_bytes(r) >= wanted;
     if (!is_whole && !space_reserve_is_recent(r, r->tried_ns)) {
-        status st = space_reserve_set_size_locked(r, wanted);
+        status st = space_reserve_grow_locked(r, wanted);
         is_whole = !status_is(st, FIRN_NO_SPACE);
         r->tried_ns = status_is_ok(st) ? 0 : time_monotonic_ns(r->args.clock);
         if (!is_whole)
@@ -109,13 +133,6 @@ static void space_reserve_keep_locked(space_reserve *r, const space_used *used) 
     }
     if (is_whole)
         space_reserve_set_short_locked(r, false);
-    if (space_reserve_held_bytes(r) / SPACE_RESERVE_EXCESS > wanted)
-        (void)!status_is_ok(space_reserve_set_size_locked(r, wanted));
-}
-
-FIRN_INTERNAL void space_reserve_keep(space_reserve *r, const space_used *used) {
-    mutex_lock(&r->guard);
-    space_reserve_keep_locked(r, used);
     mutex_unlock(&r->guard);
 }
 
@@ -126,14 +143,16 @@ FIRN_INTERNAL void space_reserve_open(space_reserve *r, const space_reserve_args
     bool is_directory;
     mutex_lock(&r->guard);
     r->args = *args;
+    uint64_t wanted = space_reserve_wanted(r, used);
     status st = vfs_stat(args->vfs, file_path(path, args->directory, FILE_RESERVE, 0), &found,
                          &is_directory);
-    if (status_is_ok(st) && found <= args->most)
-        space_reserve_set_held_locked(r, found);
-    else if (!status_is(st, FIRN_NOT_FOUND))
-        space_reserve_remove_locked(r); /* an earlier open wanted more */
-    space_reserve_keep_locked(r, used);
+    /* It may be a copy, without the space. */
+    if (status_is_ok(st) && wanted > 0)
+        (void)!status_is_ok(space_reserve_set_size_locked(r, found < wanted ? found : wanted));
+    else if (status_is_ok(st))
+        space_reserve_remove_locked(r); /* an earlier open wanted one */
     mutex_unlock(&r->guard);
+    space_reserve_keep(r, used);
 }
 
 FIRN_INTERNAL bool space_reserve_spend(space_reserve *r) {
@@ -154,5 +173,4 @@ FIRN_INTERNAL bool space_reserve_spend(space_reserve *r) {
 }
 
 #undef SPACE_RESERVE_PART
-#undef SPACE_RESERVE_EXCESS
 #undef SPACE_RESERVE_RETRY_NS

@@ -346,15 +346,27 @@ static void manifest_remove_quietly(const manifest *m, uint64_t number) {
     (void)m->vfs->remove(m->vfs, file_path(path, m->directory, FILE_MANIFEST, number));
 }
 
-static status manifest_write_new(const manifest *m, uint64_t number, slice content,
-                                 vfs_file **out) {
+/* Reserves `bytes` from `offset` on, and for edits to come, but not on a full disk; *end is where
+ * the reserved part ends. */
+static status manifest_reserve(vfs_file *file, uint64_t offset, uint64_t bytes, uint64_t *end) {
+    *end = offset + bytes + MANIFEST_RESERVE_BYTES;
+    status st = vfs_reserve(file, offset, bytes + MANIFEST_RESERVE_BYTES);
+    if (status_is(st, FIRN_NO_SPACE)) {
+        *end = offset + bytes;
+        st = vfs_reserve(file, offset, bytes);
+    }
+    return st;
+}
+
+static status manifest_write_new(const manifest *m, uint64_t number, slice content, vfs_file **out,
+                                 uint64_t *reserved) {
     status st = STATUS_OK;
     char path[FILE_PATH_BYTES];
     vfs_file *file = NULL;
     file_path(path, m->directory, FILE_MANIFEST, number);
     TRY(vfs_open(m->vfs, path, FIRN_VFS_READ | FIRN_VFS_WRITE | FIRN_VFS_CREATE | FIRN_VFS_TRUNCATE,
                  &file));
-    TRY(vfs_reserve(file, 0, content.size + MANIFEST_RESERVE_BYTES));
+    TRY(manifest_reserve(file, 0, content.size, reserved));
     TRY(vfs_write(file, 0, content.data, content.size));
     TRY(vfs_sync(file));
     /* The new name must be durable before CURRENT names it. */
@@ -386,7 +398,7 @@ FIRN_INTERNAL status manifest_start_file(manifest *m, uint64_t number,
     status st = STATUS_OK;
     vfs_file *file = NULL;
     buf content = {0};
-    uint64_t epoch;
+    uint64_t epoch, reserved = 0;
     if (m->health == MANIFEST_POISONED)
         return error_status(FIRN_IO_ERROR, "an earlier write of the manifest failed; close the "
                                            "database and open it again");
@@ -399,7 +411,7 @@ FIRN_INTERNAL status manifest_start_file(manifest *m, uint64_t number,
     TRY(buf_status(&content));
     segment_header_encode(&header, content.data);
     TRY(manifest_encode_record(&header, SEGMENT_HEADER_BYTES, 0, snapshot, &content));
-    TRY(manifest_write_new(m, number, buf_slice(&content), &file));
+    TRY(manifest_write_new(m, number, buf_slice(&content), &file, &reserved));
     st = manifest_write_current(m, number);
     if (!status_is_ok(st)) {
         manifest_drop_unnamed(m, number);
@@ -415,7 +427,7 @@ FIRN_INTERNAL status manifest_start_file(manifest *m, uint64_t number,
                     .number = number,
                     .epoch = epoch,
                     .end = content.size,
-                    .reserved = content.size + MANIFEST_RESERVE_BYTES,
+                    .reserved = reserved,
                     .snapshot_bytes = content.size,
                     .records = 1};
     memcpy(m->database, header.database, sizeof m->database);
@@ -427,20 +439,6 @@ out:
     return st;
 }
 
-/* Space for `bytes` behind what is reserved, and for edits to come; on a full disk for these only.
- */
-static status manifest_reserve(manifest *m, uint64_t bytes) {
-    uint64_t more = bytes + MANIFEST_RESERVE_BYTES;
-    status st = vfs_reserve(m->file, m->reserved, more);
-    if (status_is(st, FIRN_NO_SPACE)) {
-        more = bytes;
-        st = vfs_reserve(m->file, m->reserved, more);
-    }
-    if (status_is_ok(st))
-        m->reserved += more;
-    return st;
-}
-
 FIRN_INTERNAL status manifest_append(manifest *m, const version_edit *edit) {
     status st = STATUS_OK;
     buf record = {0};
@@ -448,8 +446,11 @@ FIRN_INTERNAL status manifest_append(manifest *m, const version_edit *edit) {
     CHECK(m->health == MANIFEST_GOOD);
     m->is_unsettled = false;
     TRY(manifest_encode_record(&header, m->end, m->records, edit, &record));
-    if (m->end + record.size > m->reserved)
-        TRY(manifest_reserve(m, record.size));
+    if (m->end + record.size > m->reserved) {
+        uint64_t reserved;
+        TRY(manifest_reserve(m->file, m->reserved, record.size, &reserved));
+        m->reserved = reserved;
+    }
     m->is_unsettled = true; /* until it is durable */
     st = vfs_write(m->file, m->end, record.data, record.size);
     if (!status_is_ok(st)) {

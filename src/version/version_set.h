@@ -110,6 +110,8 @@ FIRN_INTERNAL void version_set_get_memory(version_set *vs, uint64_t now_ns,
                                           version_set_memory *out);
 /* Bytes of sealed memtables, and of active ones; cheap enough to pace writers by. */
 FIRN_INTERNAL uint64_t version_set_sealed_bytes(version_set *vs, uint64_t *active);
+/* Of all memtables, with the large values they refer to in the log: what their tables may take. */
+FIRN_INTERNAL uint64_t version_set_unflushed_bytes(version_set *vs);
 
 /* --- changing --- */
 
@@ -121,8 +123,8 @@ typedef struct flushed_memtable {
 } flushed_memtable;
 /* Completes `edit` (next file, last sequence, database), makes it durable, then publishes it.
  * `flushed` (may be NULL) is the sealed memtable that the edit's tables replace. NO_SPACE: nothing
- * changed and it may be tried again. Whatever the failure, tables the edit adds must stay on disk
- * until the next open. */
+ * changed and it may be tried again. Tables the edit adds must stay on disk until the next open if
+ * edit->may_stand says that a crash may bring it back. */
 FIRN_INTERNAL NODISCARD status version_set_install(version_set *vs, version_edit *edit,
                                                    const flushed_memtable *flushed);
 /* For tests until keyspaces get their API. BUSY: the name is taken. */

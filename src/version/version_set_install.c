@@ -83,6 +83,7 @@ static status version_set_log_edit(version_set *vs, version_edit *edit, version 
     version_edit snapshot = {0};
     mutex_assert_held(&vs->install_guard);
     if (vs->manifest.health == MANIFEST_POISONED) {
+        vs->manifest.is_unsettled = false; /* this edit is not even written */
         st = error_status(FIRN_IO_ERROR,
                           "%s: a sync of the manifest failed earlier; close the "
                           "database and open it again",

@@ -225,6 +225,23 @@ FIRN_INTERNAL uint64_t version_set_sealed_bytes(version_set *vs, uint64_t *activ
     return sealed;
 }
 
+static uint64_t version_set_table_bytes(const memtable *m) {
+    return memtable_bytes(m) + memtable_large_bytes(m);
+}
+
+FIRN_INTERNAL uint64_t version_set_unflushed_bytes(version_set *vs) {
+    uint64_t bytes = 0;
+    mutex_lock(&vs->guard);
+    for (uint32_t i = 0; i < vs->keyspace_count; i++) {
+        const keyspace *k = vs->keyspaces[i];
+        bytes += version_set_table_bytes(k->active.table);
+        for (uint32_t j = 0; j < k->sealed_count; j++)
+            bytes += version_set_table_bytes(k->sealed[j].table);
+    }
+    mutex_unlock(&vs->guard);
+    return bytes;
+}
+
 FIRN_INTERNAL void version_set_get_memory(version_set *vs, uint64_t now_ns,
                                           version_set_memory *out) {
     arena_pool_stats pool;

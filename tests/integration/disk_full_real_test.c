@@ -7,13 +7,19 @@
 #include <unistd.h>
 
 #include "integration/db_fixture.h"
+#include "util/rng.h"
 
-enum { REAL_BYTES = 12 << 20, REAL_FILLER_BYTES = 4 << 20, REAL_VALUE_BYTES = 900 };
+enum {
+    REAL_BYTES = 12 << 20,
+    REAL_FILLER_BYTES = 4 << 20,
+    REAL_VALUE_BYTES = 900,
+    REAL_LARGER_VALUE_BYTES = 10000
+};
 
-static char *real_mount(void) {
+static char *real_mount(uint64_t bytes) {
     char *path = test_dir_new();
     char size[32];
-    snprintf(size, sizeof size, "size=%d", REAL_BYTES);
+    snprintf(size, sizeof size, "size=%llu", (unsigned long long)bytes);
     if (mount("firn-test", path, "tmpfs", 0, size) == 0)
         return path;
     print_message("cannot mount a small file system: %s\n", strerror(errno));
@@ -82,7 +88,7 @@ static void real_wait_for_space(firn_db *db, const char *key) {
 }
 
 TEST(disk_full_real, reads_go_on_it_opens_and_writes_resume_with_space) {
-    char *root = real_mount();
+    char *root = real_mount(REAL_BYTES);
     if (!root)
         skip();
     char *path = strdup(test_path(root, "db"));
@@ -112,7 +118,7 @@ TEST(disk_full_real, reads_go_on_it_opens_and_writes_resume_with_space) {
 
 /* A full database takes deletes, and what they free takes as much again. */
 static void real_check_way_back(const firn_options *options, const char *detail) {
-    char *root = real_mount();
+    char *root = real_mount(REAL_BYTES);
     if (!root)
         skip();
     char *path = strdup(test_path(root, "db"));
@@ -145,6 +151,58 @@ TEST(disk_full_real, what_is_kept_aside_leaves_room_for_deletes_and_compactions)
     real_check_way_back(&options, "disk_reserve_bytes");
 }
 
+/* Overwrites until background work finds no more room for a while. */
+static void real_overwrite_until_full(firn_db *db, uint64_t keys, rng *r) {
+    static uint8_t value[REAL_LARGER_VALUE_BYTES];
+    for (unsigned refused = 0, puts = 0; refused < 20 && puts < 20000;) {
+        const char *key = numbered_key(rng_below(r, keys));
+        fill_bytes(rng_next(r), value, sizeof value);
+        firn_status st = firn_put(db, NULL, FIRN_STR(key), firn_slice_of(value, sizeof value));
+        if (st == FIRN_OK) {
+            refused = 0;
+            puts++;
+        } else {
+            assert_int_equal(st, FIRN_NO_SPACE);
+            refused++;
+            usleep(50000);
+        }
+    }
+}
+
+static void real_delete(firn_db *db, uint64_t number) {
+    firn_status st = FIRN_NO_SPACE;
+    for (int i = 0; i < 200 && st == FIRN_NO_SPACE; i++) {
+        st = firn_delete(db, NULL, FIRN_STR(numbered_key(number)));
+        if (st == FIRN_NO_SPACE)
+            usleep(50000);
+    }
+    ASSERT_FIRN_OK(st);
+}
+
+/* What L0 needs to be drained is more than what is kept aside, and L0 is full. */
+TEST(disk_full_real, one_that_is_full_of_overwrites_has_a_way_back) {
+    enum { KEYS = 3000, BYTES = 48 << 20 };
+    char *root = real_mount(BYTES);
+    if (!root)
+        skip();
+    rng r;
+    rng_init(&r, test_seed());
+    char *path = strdup(test_path(root, "db"));
+    firn_options options = FIRN_OPTIONS_INIT;
+    options.memory_bytes = 8 << 20;
+    options.file_bytes = 1 << 20;
+    options.threads = 2;
+    firn_db *db = open_db(path, &options);
+    real_overwrite_until_full(db, KEYS, &r);
+    for (uint64_t i = 0; i < KEYS; i++)
+        real_delete(db, i);
+    real_wait_for_space(db, "after the deletes");
+    (void)firn_close(db);
+    free(path);
+    real_unmount(root);
+}
+
 TEST_MAIN(RUN(disk_full_real, reads_go_on_it_opens_and_writes_resume_with_space),
           RUN(disk_full_real, a_limit_of_its_own_leaves_room_for_deletes_and_compactions),
-          RUN(disk_full_real, what_is_kept_aside_leaves_room_for_deletes_and_compactions))
+          RUN(disk_full_real, what_is_kept_aside_leaves_room_for_deletes_and_compactions),
+          RUN(disk_full_real, one_that_is_full_of_overwrites_has_a_way_back))

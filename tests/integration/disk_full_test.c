@@ -3,6 +3,7 @@
  * when there is space again. */
 #include <errno.h>
 
+#include "format/file_name.h"
 #include "integration/fault_fixture.h"
 #include "lib/test.h"
 #include "platform/clock.h"
@@ -222,7 +223,46 @@ TEST(disk_full, background_work_tries_again_by_itself_when_there_is_space) {
     fault_fixture_deinit(&f);
 }
 
-TEST_MAIN(RUN(disk_full, no_write_of_a_run_that_meets_a_full_disk_harms_the_database),
+static int full_count_table(void *context, const char *name) {
+    uint64_t number;
+    *(unsigned *)context += file_name_parse(name, &number) == FILE_TABLE;
+    return 0;
+}
+
+/* After a failed sync of the manifest nothing can be installed any more: what is tried in vain
+ * leaves nothing behind, or the disk would fill up. */
+TEST(disk_full, flushes_over_a_poisoned_manifest_collect_no_tables) {
+    fault_fixture f;
+    unsigned tables = 0;
+    vfs_fault_rule rule = {.kinds = VFS_FAULT_SYNC,
+                           .path_suffix = "MANIFEST-000001",
+                           .count = 1,
+                           .error = EIO};
+    fault_fixture_init(&f, 11);
+    fault_fixture_create(&f);
+    while (db_step(f.db)) {
+    }
+    vfs_fault_set(f.faults, &rule);
+    for (int i = 0; i < 400 && vfs_fault_failed(f.faults) == 0; i++) {
+        ASSERT_OK(fault_fixture_try_write(&f, FULL_OPERATIONS, FIRN_NO));
+        (void)db_step(f.db);
+    }
+    assert_int_equal(vfs_fault_failed(f.faults), 1);
+    assert_false(status_is_ok(fault_fixture_try_write(&f, 1, FIRN_NO)));
+    for (int i = 0; i < 3000; i++)
+        (void)db_step(f.db);
+    ASSERT_OK(vfs_list(f.config.vfs, FAULT_DIRECTORY, full_count_table, &tables));
+    assert_in_range(tables, 1, 4); /* of the edit that may stand */
+    vfs_fault_set(f.faults, NULL);
+    assert_false(status_is_ok(db_close(f.db)));
+    f.db = NULL;
+    fault_fixture_open(&f);
+    (void)fault_fixture_check_reopened(&f);
+    fault_fixture_deinit(&f);
+}
+
+TEST_MAIN(RUN(disk_full, flushes_over_a_poisoned_manifest_collect_no_tables),
+          RUN(disk_full, no_write_of_a_run_that_meets_a_full_disk_harms_the_database),
           RUN(disk_full, none_of_the_first_writes_harms_the_database),
           RUN(disk_full,
               a_database_on_a_full_file_system_is_readable_and_opens_and_goes_on_with_space),
