@@ -38,7 +38,7 @@ typedef struct db_config {
     firn_log_io log_io;                          /* 0 only in tests: auto */
     uint64_t background_rate_bytes;              /* 0: no limit */
     const firn_compaction_filter *filter;        /* NULL: none */
-    uint64_t log_segment_first, log_segment_max; /* 0 only in tests: 1 MiB, 64 MiB */
+    uint64_t log_segment_first, log_segment_max; /* 0 only in tests: 1 MiB, 16 MiB */
 } db_config;
 
 /* INVALID_ARGUMENT names the option and its range. `options` may be NULL. */

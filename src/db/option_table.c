@@ -58,7 +58,7 @@ static const option_row option_rows[] = {
     OPTION_ROW(OPTION_U64, disk_limit_bytes, "bytes|none", "none",
                "Writes answer NO_SPACE when the database would grow beyond it."),
     OPTION_ROW(OPTION_U64, disk_reserve_bytes, "bytes|none",
-               "memtables x 1.5 or tables / 16, 1M..320M",
+               "memtables x 1.5 or tables / 16, 1M..224M",
                "Kept aside in the file RESERVE, for deletes when the file system is full."),
     OPTION_ROW(OPTION_U32, threads, "1..64", "cores available, at least 2",
                "Background threads for flush and compaction."),

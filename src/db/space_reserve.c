@@ -9,6 +9,7 @@
 #include "base/poison.h"
 
 #define SPACE_RESERVE_PART     16 /* of what the tables take */
+#define SPACE_RESERVE_EXCESS   2  /* times too large: given back; less is soon needed again */
 #define SPACE_RESERVE_RETRY_NS 100000000u
 
 FIRN_INTERNAL void space_reserve_init(space_reserve *r) {
@@ -133,6 +134,8 @@ FIRN_INTERNAL void space_reserve_keep(space_reserve *r, const space_used *used) 
     }
     if (is_whole)
         space_reserve_set_short_locked(r, false);
+    if (space_reserve_held_bytes(r) / SPACE_RESERVE_EXCESS > wanted)
+        (void)!status_is_ok(space_reserve_set_size_locked(r, wanted));
     mutex_unlock(&r->guard);
 }
 
@@ -173,4 +176,5 @@ FIRN_INTERNAL bool space_reserve_spend(space_reserve *r) {
 }
 
 #undef SPACE_RESERVE_PART
+#undef SPACE_RESERVE_EXCESS
 #undef SPACE_RESERVE_RETRY_NS

@@ -57,7 +57,7 @@ FIRN_INTERNAL void space_reserve_open(space_reserve *r, const space_reserve_args
                                       const space_used *used);
 
 /* Makes the file as large as all that is not flushed, or a sixteenth of the tables if that is more,
- * within the limits; it does not shrink while the database is open. Decides whether space is short.
+ * within the limits; smaller once it is more than twice as large. Decides whether space is short.
  * What failed is not tried again for a tenth of a second. */
 FIRN_INTERNAL void space_reserve_keep(space_reserve *r, const space_used *used);
 /* There is no space left: frees what is held. True if it did, or had done so a tenth of a second

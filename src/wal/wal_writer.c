@@ -14,7 +14,7 @@
 
 enum {
     WAL_WRITER_SEGMENT_BYTES_FIRST = 1 << 20,
-    WAL_WRITER_SEGMENT_BYTES_MAX = 64 << 20,
+    WAL_WRITER_SEGMENT_BYTES_MAX = 16 << 20,
     /* A buffer that grew beyond this for one append is given back at the next. */
     WAL_WRITER_BUFFER_KEPT_BYTES = 4 << 20,
     WAL_WRITER_HINT_BYTES = 8,

@@ -48,7 +48,7 @@ typedef struct wal_writer_args {
      * (wal_recovery_write_back, unless the last close was clean): records will say so. */
     uint64_t position;
     seqno next_sequence;
-    uint64_t segment_bytes_first, segment_bytes_max; /* 0: 1 MiB, 64 MiB */
+    uint64_t segment_bytes_first, segment_bytes_max; /* 0: 1 MiB, 16 MiB */
     wal_io io;
     uint32_t spares_max; /* segments of full size that are kept for reuse when released */
     /* Called by the appending thread when the current segment is three quarters full and no file is

@@ -80,7 +80,7 @@ TEST(config, what_is_written_at_once_is_a_small_part_of_a_limited_disk) {
     o.memory_bytes = 1ull << 30;
     c = derived(&o);
     assert_int_equal(c.log_segment_first, 1 << 20);
-    assert_int_equal(c.log_segment_max, 64 << 20);
+    assert_int_equal(c.log_segment_max, 16 << 20);
     assert_int_equal(c.tree.file_bytes, 64 << 20);
 }
 
@@ -96,7 +96,7 @@ TEST(config, a_log_segment_takes_no_more_than_an_eighth_of_the_memory) {
     assert_int_equal(c.log_segment_max, 128 << 10);
     assert_int_equal(c.log_segment_first, 128 << 10);
     o.memory_bytes = 1ull << 30;
-    assert_int_equal(derived(&o).log_segment_max, 64 << 20);
+    assert_int_equal(derived(&o).log_segment_max, 16 << 20);
 }
 
 TEST(config, filters_and_codecs_may_differ_by_level) {
