@@ -99,6 +99,7 @@ static status space_reserve_grow_locked(space_reserve *r, uint64_t bytes) {
         return status_of(FIRN_NO_SPACE, "keeping space aside");
     snprintf(detail, sizeof detail, "%s", error_detail_get());
     status st = space_reserve_set_size_locked(r, bytes);
+    r->tried_ns = status_is_ok(st) ? 0 : time_monotonic_ns(r->args.clock);
     if (!status_is_ok(st))
         error_detail_set("%s", detail);
     return st;
@@ -128,7 +129,6 @@ FIRN_INTERNAL void space_reserve_keep(space_reserve *r, const space_used *used) 
     if (!is_whole && !space_reserve_is_recent(r, r->tried_ns)) {
         status st = space_reserve_grow_locked(r, wanted);
         is_whole = !status_is(st, FIRN_NO_SPACE);
-        r->tried_ns = status_is_ok(st) ? 0 : time_monotonic_ns(r->args.clock);
         if (!is_whole)
             space_reserve_set_short_locked(r, true);
     }

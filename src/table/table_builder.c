@@ -60,13 +60,20 @@ struct table_builder {
     uint64_t charged;            /* to args.memory */
 };
 
+/* Several jobs at once, each of several tables, are to leave most of a small budget to others. */
+static size_t table_builder_piece_bytes(const memory_budget *memory) {
+    enum { PART = 32, LEAST = 64 << 10 };
+    uint64_t part = memory ? memory->limit / PART / LEAST * LEAST : TABLE_WRITER_BYTES_MAX;
+    return part < LEAST ? LEAST : part < TABLE_WRITER_BYTES_MAX ? part : TABLE_WRITER_BYTES_MAX;
+}
+
 static uint64_t table_builder_block_memory(const block_builder *block) {
     return block->data.capacity + block->restarts.capacity;
 }
 
 /* Charges what the builder holds by now, and `more` that it is about to take. */
 static void table_builder_pay(table_builder *b, uint64_t more) {
-    uint64_t held = TABLE_WRITER_BYTES + b->output.packed_capacity +
+    uint64_t held = b->output.piece_bytes + b->output.packed_capacity +
                     (b->keys.capacity + b->prefixes.capacity) * sizeof *b->keys.list +
                     table_builder_block_memory(&b->data) + table_builder_block_memory(&b->index) +
                     table_builder_block_memory(&b->range_tombstones) +
@@ -98,7 +105,8 @@ FIRN_INTERNAL status table_builder_new(const table_builder_args *args, table_bui
     DCHECK(prefix_rule_is_sound(args->prefix) && !(args->prefix && args->order.custom));
     b->properties.min_sequence = UINT64_MAX;
     b->format = args->prefix ? TABLE_FORMAT : TABLE_FORMAT_FIRST;
-    status st = table_writer_init(&b->output, args->file, args->identity);
+    status st = table_writer_init(&b->output, args->file, args->identity,
+                                  table_builder_piece_bytes(args->memory));
     b->output.codec_level = args->codec_level;
     b->data_codec = args->codec;
     b->is_holding = args->dictionary_bytes > 0 && args->codec == CODEC_ZSTD;

@@ -5,11 +5,11 @@
 
 #include "base/poison.h"
 
-FIRN_INTERNAL status table_writer_init(table_writer *o, vfs_file *file,
-                                       const uint8_t identity[16]) {
-    *o = (table_writer){.file = file};
+FIRN_INTERNAL status table_writer_init(table_writer *o, vfs_file *file, const uint8_t identity[16],
+                                       size_t piece_bytes) {
+    *o = (table_writer){.file = file, .piece_bytes = piece_bytes};
     memcpy(o->identity, identity, sizeof o->identity);
-    o->buffer = memory_map_pages(TABLE_WRITER_BYTES);
+    o->buffer = memory_map_pages(piece_bytes);
     if (!o->buffer)
         return error_status(FIRN_NO_MEMORY, "cannot write '%s': no memory for its buffer",
                             file->path);
@@ -17,7 +17,7 @@ FIRN_INTERNAL status table_writer_init(table_writer *o, vfs_file *file,
 }
 
 FIRN_INTERNAL void table_writer_deinit(table_writer *o) {
-    memory_unmap_pages(o->buffer, TABLE_WRITER_BYTES);
+    memory_unmap_pages(o->buffer, o->piece_bytes);
     memory_free(o->packed);
     *o = (table_writer){0};
 }
@@ -27,7 +27,7 @@ FIRN_INTERNAL status table_writer_flush(table_writer *o) {
         return STATUS_OK;
     status st = vfs_write(o->file, o->written, o->buffer, o->used);
     if (status_is_ok(st)) {
-        if (o->used == TABLE_WRITER_BYTES) /* the last piece is synced at once */
+        if (o->used == o->piece_bytes) /* the last piece is synced at once */
             vfs_will_sync(o->file, o->written, o->used);
         o->written += o->used;
         o->used = 0;
@@ -38,12 +38,12 @@ FIRN_INTERNAL status table_writer_flush(table_writer *o) {
 FIRN_INTERNAL status table_writer_append(table_writer *o, slice bytes) {
     status st = STATUS_OK;
     while (bytes.size) {
-        size_t room = TABLE_WRITER_BYTES - o->used;
+        size_t room = o->piece_bytes - o->used;
         size_t count = bytes.size < room ? bytes.size : room;
         memcpy(o->buffer + o->used, bytes.data, count);
         o->used += count;
         bytes = slice_skip(bytes, count);
-        if (o->used == TABLE_WRITER_BYTES)
+        if (o->used == o->piece_bytes)
             TRY(table_writer_flush(o));
     }
 out:

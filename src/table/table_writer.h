@@ -1,6 +1,6 @@
 /* table/table_writer.h - the file a table is written to, front to back, through one buffer.
  *
- * Invariants: the file is written in pieces of TABLE_WRITER_BYTES at multiples of it, but for the
+ * Invariants: the file is written in pieces of one size at multiples of it, but for the
  *             last piece and around extents, and each is announced to be synced (vfs_will_sync),
  *             so that the sync at the end is short and the device's queue too.
  * Threads:    none.
@@ -14,12 +14,13 @@
 
 /* A huge page: systems that keep a file in pieces as large as it was written in map it by such
  * pages too, and a read of a mapped table then misses the processor's page tables less often. */
-#define TABLE_WRITER_BYTES (2u << 20)
+#define TABLE_WRITER_BYTES_MAX (2u << 20)
 
 typedef struct table_writer {
     vfs_file *file;
     uint8_t identity[16];
     uint8_t *buffer;
+    size_t piece_bytes; /* of the buffer */
     size_t used;
     uint64_t written;                   /* file bytes in front of the buffer */
     int codec_level;                    /* 0: the codec's default */
@@ -29,7 +30,7 @@ typedef struct table_writer {
 } table_writer;
 
 FIRN_INTERNAL NODISCARD status table_writer_init(table_writer *o, vfs_file *file,
-                                                 const uint8_t identity[16]);
+                                                 const uint8_t identity[16], size_t piece_bytes);
 FIRN_INTERNAL void table_writer_deinit(table_writer *o);
 static inline uint64_t table_writer_bytes(const table_writer *o) {
     return o->written + o->used;

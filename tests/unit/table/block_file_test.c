@@ -20,7 +20,7 @@ static void file_test_init(file_test *t) {
     ASSERT_OK(
         vfs_open(vfs_mem_vfs(t->f.disk), FIXTURE_PATH, FIRN_VFS_WRITE | FIRN_VFS_CREATE, &t->file));
     t->source = (block_source){.file = t->file, .identity = {9, 8, 7}};
-    ASSERT_OK(table_writer_init(&w, t->file, t->source.identity));
+    ASSERT_OK(table_writer_init(&w, t->file, t->source.identity, 64 << 10));
     for (int i = 0; i < 3; i++)
         ASSERT_OK(table_writer_block(&w, slice_of(raw, sizeof raw), CODEC_NONE, &t->handles[i]));
     assert_int_equal(table_writer_bytes(&w), 3 * (sizeof raw + BLOCK_TRAILER_BYTES));

@@ -6,6 +6,8 @@
 #include "platform/vfs_fault.h"
 #include "table/table_writer.h"
 
+enum { PIECE_BYTES = 256 << 10 };
+
 static uint64_t announced_bytes;
 
 /* Front to back, without a gap. */
@@ -28,14 +30,14 @@ TEST(table_writer, announces_whole_buffers_to_be_synced) {
     methods.will_sync = note_announced;
     file->handle->methods = &methods;
     announced_bytes = 0;
-    ASSERT_OK(table_writer_init(&w, file, (const uint8_t[16]){0}));
-    uint8_t *data = calloc(1, 2 * TABLE_WRITER_BYTES + 1);
-    ASSERT_OK(table_writer_append(&w, slice_of(data, 2 * TABLE_WRITER_BYTES + 1)));
+    ASSERT_OK(table_writer_init(&w, file, (const uint8_t[16]){0}, PIECE_BYTES));
+    uint8_t *data = calloc(1, 2 * PIECE_BYTES + 1);
+    ASSERT_OK(table_writer_append(&w, slice_of(data, 2 * PIECE_BYTES + 1)));
     ASSERT_OK(table_writer_flush(&w));
-    assert_int_equal(announced_bytes, 2 * TABLE_WRITER_BYTES);
+    assert_int_equal(announced_bytes, 2 * PIECE_BYTES);
     methods.size = offsetof(firn_file_methods, will_sync); /* of a program built before it */
-    ASSERT_OK(table_writer_append(&w, slice_of(data, TABLE_WRITER_BYTES)));
-    assert_int_equal(announced_bytes, 2 * TABLE_WRITER_BYTES);
+    ASSERT_OK(table_writer_append(&w, slice_of(data, PIECE_BYTES)));
+    assert_int_equal(announced_bytes, 2 * PIECE_BYTES);
     file->handle->methods = before;
     table_writer_deinit(&w);
     ASSERT_OK(vfs_close(file));
@@ -55,13 +57,13 @@ TEST(table_writer, writes_what_was_appended_in_whole_buffers) {
     vfs_fault_set(fault, &(vfs_fault_rule){.kinds = VFS_FAULT_WRITE, .after = UINT64_MAX});
     ASSERT_OK(
         vfs_open(vfs_fault_vfs(fault), FIXTURE_PATH, FIRN_VFS_WRITE | FIRN_VFS_CREATE, &file));
-    ASSERT_OK(table_writer_init(&w, file, (const uint8_t[16]){0}));
-    size_t total = 3 * TABLE_WRITER_BYTES + 12345, done = 0;
+    ASSERT_OK(table_writer_init(&w, file, (const uint8_t[16]){0}, PIECE_BYTES));
+    size_t total = 3 * PIECE_BYTES + 12345, done = 0;
     uint8_t *data = malloc(total);
     for (size_t i = 0; i < total; i++)
         data[i] = (uint8_t)(i * 7 >> 3);
     while (done < total) {
-        size_t piece = 1 + rng_below(&r, rng_below(&r, 50) ? 5000 : 2 * TABLE_WRITER_BYTES);
+        size_t piece = 1 + rng_below(&r, rng_below(&r, 50) ? 5000 : 2 * PIECE_BYTES);
         piece = piece < total - done ? piece : total - done;
         ASSERT_OK(table_writer_append(&w, slice_of(data + done, piece)));
         done += piece;
