@@ -570,9 +570,11 @@ static void table_builder_bounds(const table_builder *b, table_summary *out) {
         return;
     internal_key smallest = {buf_slice(&b->range_smallest)};
     internal_key largest = {buf_slice(&b->range_largest)};
-    if (b->properties.entries == 0 || key_order_compare(b->args.order, smallest, out->smallest) < 0)
+    if (!out->smallest.s.data || !smallest.s.data ||
+        key_order_compare(b->args.order, smallest, out->smallest) < 0)
         out->smallest = smallest;
-    if (b->properties.entries == 0 || key_order_compare(b->args.order, largest, out->largest) > 0)
+    if (!out->largest.s.data || !largest.s.data ||
+        key_order_compare(b->args.order, largest, out->largest) > 0)
         out->largest = largest;
 }
 
