@@ -161,7 +161,7 @@ static void codec_row(const codec_data *d, uint32_t rounds) {
     for (int i = 0; i < CODEC_WAYS; i++) {
         const codec_way *way = &codec_ways[i];
         vfs_mem *disk = NULL;
-        table_summary summary;
+        table_summary summary = {0};
         if (!codec_is_available((uint8_t)way->codec) ||
             (way->dictionary_bytes && !codec_dictionary_is_available())) {
             printf(" - |");

@@ -60,9 +60,10 @@ struct table_builder {
     uint64_t charged;            /* to args.memory */
 };
 
-/* Several jobs at once, each of several tables, are to leave most of a small budget to others. */
+/* Several jobs at once, each of several tables, are to leave most of a small budget to others. A
+ * chunk of a large value goes through the buffer whole. */
 static size_t table_builder_piece_bytes(const memory_budget *memory) {
-    enum { PART = 32, LEAST = 64 << 10 };
+    enum { PART = 32, LEAST = EXTENT_CHUNK_BYTES };
     uint64_t part = memory ? memory->limit / PART / LEAST * LEAST : TABLE_WRITER_BYTES_MAX;
     return part < LEAST ? LEAST : part < TABLE_WRITER_BYTES_MAX ? part : TABLE_WRITER_BYTES_MAX;
 }

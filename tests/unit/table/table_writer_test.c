@@ -6,7 +6,7 @@
 #include "platform/vfs_fault.h"
 #include "table/table_writer.h"
 
-enum { PIECE_BYTES = 256 << 10 };
+enum { PIECE_BYTES = 1 << 20 };
 
 static uint64_t announced_bytes;
 
