@@ -2,8 +2,6 @@
 
 #include "base/poison.h"
 
-#define LEVEL_BASES_MOST 3 /* level_base_bytes that the first level may aim at */
-
 static uint64_t level_saturating_multiply(uint64_t a, uint64_t b) {
     uint64_t product;
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
@@ -20,18 +18,16 @@ FIRN_INTERNAL level_targets level_targets_of(const version *v, const tree_option
         if (v->levels[level].bytes > largest)
             largest = v->levels[level].bytes;
     }
-    /* Walk up from the last level until a level would be hardly larger than the base: one more
-     * above it would hold as much again, and save little. A level that holds data already keeps its
-     * place: it drains downward. */
+    /* Walk up from the last level until a level would be no larger than the base. A level that
+     * holds data already keeps its place: it drains downward. */
     uint64_t size = largest;
     uint32_t level = LEVEL_COUNT - 1;
-    uint64_t most = level_saturating_multiply(options->level_base_bytes, LEVEL_BASES_MOST);
-    while (level > 1 && (size > most || level > highest)) {
+    while (level > 1 && (size > options->level_base_bytes || level > highest)) {
         size /= options->level_fanout;
         level--;
     }
     t.base_level = level;
-    uint64_t base = size <= most ? size : options->level_base_bytes;
+    uint64_t base = size < options->level_base_bytes ? size : options->level_base_bytes;
     uint64_t least = options->level_base_bytes / options->level_fanout;
     size = base > least ? base : least;
     for (; level < LEVEL_COUNT; level++) {
@@ -58,5 +54,3 @@ FIRN_INTERNAL uint64_t level_debt_bytes(const version *v, const tree_options *op
 FIRN_INTERNAL uint32_t level_backlog_tables(const version *v, const tree_options *options) {
     return options->strategy == TREE_FIFO ? 0 : v->levels[0].count;
 }
-
-#undef LEVEL_BASES_MOST

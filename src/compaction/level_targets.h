@@ -2,12 +2,9 @@
  *
  * Purpose: sizes are derived upward from the last level's actual size, each level a fanout smaller
  * than the one below it, so that the upper levels never hold more than 1/(fanout-1) of the data and
- * space amplification stays near 1.11 at fanout 10. Levels that would be small stay empty: L0 is
- *          compacted past them, into `base_level`, which may hold three times level_base_bytes
- *          before another level is opened above it. One that opened at once would hold as much
- *          again as the base level in a small tree, all of it in the way of what it overwrote.
- * Source:  Dong et al., "Optimizing Space Amplification in RocksDB" (CIDR 2017).
- * Threads: pure function. */
+ * space amplification stays near 1.11 at fanout 10. Levels that would be under level_base_bytes /
+ * fanout stay empty: L0 is compacted past them, into `base_level`. Source:  Dong et al.,
+ * "Optimizing Space Amplification in RocksDB" (CIDR 2017). Threads: pure function. */
 #ifndef FIRN_COMPACTION_LEVEL_TARGETS_H
 #define FIRN_COMPACTION_LEVEL_TARGETS_H
 

@@ -16,7 +16,7 @@ typedef enum tree_strategy {
 
 typedef struct tree_options {
     tree_strategy strategy;
-    uint64_t level_base_bytes; /* that the first level below L0 aims at; see level_targets.h */
+    uint64_t level_base_bytes; /* most that the first level below L0 aims at */
     uint32_t level_fanout;
     uint64_t file_bytes; /* table size aimed at */
     uint32_t pieces;     /* that a compaction is cut into where it can be; 0: as threads are idle */

@@ -103,7 +103,7 @@ TEST(picker, moves_l0_tables_that_share_no_key_and_meet_nothing) {
 }
 
 TEST(picker, sends_l0_above_a_large_last_level) {
-    expect_pick("L0: 4:a-z:9 3:a-z:9 2:a-z:9 1:a-z:9 L6: 8:a-m:700 9:n-z:600", "L0->L5: 4 3 2 1");
+    expect_pick("L0: 4:a-z:9 3:a-z:9 2:a-z:9 1:a-z:9 L6: 8:a-m:600 9:n-z:600", "L0->L5: 4 3 2 1");
 }
 
 TEST(picker, waits_for_a_running_l0_compaction) {
@@ -113,7 +113,7 @@ TEST(picker, waits_for_a_running_l0_compaction) {
 
 /* However far a level below is over its target. */
 TEST(picker, drains_l0_first_when_writers_are_about_to_wait_for_it) {
-    const char *below = "L5: 11:a-c:900 12:d-f:900 L6: 4:a-b:1400 5:d-e:100";
+    const char *below = "L5: 11:a-c:800 12:d-f:800 L6: 4:a-b:1400 5:d-e:100";
     char tree[256];
     snprintf(tree, sizeof tree, "L0: 9:a-b:99 8:a-b:99 7:a-b:99 6:a-b:99 3:a-b:99 2:a-b:99 %s",
              below);
