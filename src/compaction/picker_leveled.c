@@ -131,14 +131,12 @@ static double leveled_net_bytes(const picker_view *view, uint32_t level, uint32_
     return (double)bytes * (1 - (double)deletes / (double)entries);
 }
 
-/* Whether what the table hides in `below` bytes under it is reason enough to merge it down. Where
- * room is wanted, its values may hide older ones as well as its deletes do. */
-static bool leveled_is_dense(const picker_view *view, const table_meta *t, uint64_t below) {
+/* Whether its deletes are reason enough to merge the table down. */
+static bool leveled_is_dense(const picker_view *view, const table_meta *t) {
     if (t->range_tombstones > 0) /* those hide the more the deeper they are */
         return true;
-    if (view->wants_room)
-        return t->deletes > 0 || below > 0;
-    return t->deletes > 0 && t->deletes * 100 >= t->entries * view->options->tombstone_percent;
+    return t->deletes > 0 &&
+           (view->wants_room || t->deletes * 100 >= t->entries * view->options->tombstone_percent);
 }
 
 /* The table of `level` that drags the fewest bytes along per byte moved; `only_dense` considers
@@ -151,11 +149,12 @@ static uint32_t leveled_cheapest(const picker_view *view, uint32_t level, bool o
     for (uint32_t i = 0; i < l->count; i++) {
         const table_meta *t = l->tables[i];
         uint32_t from, to;
-        if (t->compacting)
+        bool is_in = !only_dense || leveled_is_dense(view, t);
+        if (t->compacting || (!is_in && !view->wants_room))
             continue;
         key_range r = picker_hull(v, l->tables + i, 1);
         uint64_t below = picker_overlap(v, level + 1, &r, &from, &to);
-        if (only_dense && !leveled_is_dense(view, t, below))
+        if (!is_in && below == 0) /* where room is wanted: its values may hide older ones */
             continue;
         if (picker_any_compacting(v->levels[level + 1].tables + from, to - from))
             continue;
