@@ -60,12 +60,11 @@ struct table_builder {
     uint64_t charged;            /* to args.memory */
 };
 
-/* Several jobs at once, each of several tables, are to leave most of a small budget to others. A
- * chunk of a large value goes through the buffer whole. */
+/* A chunk of a large value goes through the buffer whole. Several jobs at once, each of several
+ * tables, are to leave most of a small budget to others, so they have no more than that there. */
 static size_t table_builder_piece_bytes(const memory_budget *memory) {
-    enum { PART = 32, LEAST = EXTENT_CHUNK_BYTES };
-    uint64_t part = memory ? memory->limit / PART / LEAST * LEAST : TABLE_WRITER_BYTES_MAX;
-    return part < LEAST ? LEAST : part < TABLE_WRITER_BYTES_MAX ? part : TABLE_WRITER_BYTES_MAX;
+    enum { SMALL = 64 << 20 };
+    return memory && memory->limit < SMALL ? EXTENT_CHUNK_BYTES : TABLE_WRITER_BYTES_MAX;
 }
 
 static uint64_t table_builder_block_memory(const block_builder *block) {
@@ -571,10 +570,11 @@ static void table_builder_bounds(const table_builder *b, table_summary *out) {
         return;
     internal_key smallest = {buf_slice(&b->range_smallest)};
     internal_key largest = {buf_slice(&b->range_largest)};
-    if (!out->smallest.s.data || !smallest.s.data ||
+    CHECK(slice_is_set(smallest.s) && slice_is_set(largest.s));
+    if (!slice_is_set(out->smallest.s) ||
         key_order_compare(b->args.order, smallest, out->smallest) < 0)
         out->smallest = smallest;
-    if (!out->largest.s.data || !largest.s.data ||
+    if (!slice_is_set(out->largest.s) ||
         key_order_compare(b->args.order, largest, out->largest) > 0)
         out->largest = largest;
 }
