@@ -8,18 +8,6 @@
 #include "lib/test.h"
 #include "platform/memory.h"
 
-static void checked_test_fill(iter_model *m, rng *r, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint8_t key[3];
-        size_t size = rng_below(r, 4);
-        for (size_t k = 0; k < size; k++)
-            key[k] = (uint8_t)rng_below(r, 5);
-        iter_model_add(m, slice_of(key, size), (i + 1) << 8 | OP_PUT,
-                       slice_of(&i, rng_below(r, 8)));
-    }
-    iter_model_sort(m);
-}
-
 static iter *checked_test_wrap(iter *inner, const checked_iter_args *args) {
     iter *it = NULL;
     ASSERT_OK(checked_iter_new(inner, args, &it));
@@ -31,7 +19,7 @@ TEST(checked_iter, shows_what_the_other_one_has) {
     rng_init(&r, test_seed());
     for (size_t count = 0; count < 200; count = count * 2 + 1) {
         iter_model m = {0};
-        checked_test_fill(&m, &r, count);
+        iter_model_fill(&m, &r, count);
         array_iter_plan plan = {.run_max = 1 + (uint32_t)(count % 37), .fail_after = UINT64_MAX};
         rng_init(&plan.random, 1);
         checked_iter_args args = {.owns = true};

@@ -46,6 +46,19 @@ static MAYBE_UNUSED void iter_model_sort(iter_model *m) {
         qsort(m->entries, m->count, sizeof *m->entries, iter_model_compare);
 }
 
+/* Many entries of few keys, sorted. */
+static MAYBE_UNUSED void iter_model_fill(iter_model *m, rng *r, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint8_t key[3];
+        size_t size = rng_below(r, 4);
+        for (size_t k = 0; k < size; k++)
+            key[k] = (uint8_t)rng_below(r, 5);
+        iter_model_add(m, slice_of(key, size), (i + 1) << 8 | OP_PUT,
+                       slice_of(&i, rng_below(r, 8)));
+    }
+    iter_model_sort(m);
+}
+
 static MAYBE_UNUSED void iter_model_deinit(iter_model *m) {
     for (size_t i = 0; i < m->count; i++)
         free((void *)(uintptr_t)m->entries[i].key);
