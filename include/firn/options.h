@@ -201,16 +201,14 @@ typedef struct firn_options {
                                        1 KiB..64 KiB, on its first blocks (64 times as much, which
                                        wait in memory), and keeps it if it saves a twentieth.
                                        Default: none */
-    uint64_t
-        disk_reserve_bytes; /* of the file system, kept aside in the file RESERVE. When there
-                               is no space it is given up: puts answer NO_SPACE, while deletes,
-                               flushes and compactions go on with it; puts work again as soon
-                               as so much is free once more. FIRN_NONE: nothing is kept.
-                               Default: half as much again as memtables hold, or a sixteenth of
-                               what tables do if that is more; at least 1 MiB, at most two log
-                               segments, a memtable and two tables. None where the file system
-                               is not known to reserve space truly (ext4, xfs and tmpfs are),
-                               and none with disk_limit_bytes, which has a reserve of its own */
+    /* Of the file system, kept aside in the file RESERVE for when it is full. While it cannot be as
+     * large as it should be, puts answer NO_SPACE and deletes are taken; when there is no space at
+     * all it is given up, and deletes, flushes and compactions go on with what it held. Puts work
+     * again as soon as it is whole. Default: half as much again as memtables hold, or a sixteenth
+     * of what tables do if that is more; at least 1 MiB, at most two log segments, a memtable and
+     * two tables. None where the file system is not known to reserve space truly (ext4, xfs and
+     * tmpfs are), nor with disk_limit_bytes, which has a reserve of its own. FIRN_NONE: none */
+    uint64_t disk_reserve_bytes;
 } firn_options;
 
 /* Which beginning of a key is its prefix. The first `bytes` bytes (1..255); shorter keys have none.

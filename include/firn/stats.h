@@ -134,8 +134,8 @@ typedef struct firn_stats {
     uint64_t tables_open, tables_memory_bytes; /* gauges; memory: indexes and filters */
     uint64_t tables_opened, tables_closed;     /* counters */
 
-    /* gauges: what is kept aside of the file system (option disk_reserve_bytes), and 1 while it is
-     * spent and only deletes are taken */
+    /* gauges: what is kept aside of the file system (option disk_reserve_bytes), and 1 while that
+     * is less than it should be and only deletes are taken */
     uint64_t disk_reserve_bytes, disk_is_short;
 } firn_stats;
 

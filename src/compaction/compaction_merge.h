@@ -4,8 +4,8 @@
  * Invariants: pieces share no user key, so none needs to know of another, and their tables in a row
  *             are what one piece would have written, but for where tables end.
  * Threads:    compaction_merge_run uses idle workers for pieces if it was given any; it returns
- * when all of them are over. When one fails the others give up. Crash:      nothing is installed;
- * see table_output.h. */
+ *             when all of them are over. When one fails the others give up.
+ * Crash:      nothing is installed; see table_output.h. */
 #ifndef FIRN_COMPACTION_COMPACTION_MERGE_H
 #define FIRN_COMPACTION_COMPACTION_MERGE_H
 

@@ -3,7 +3,8 @@
  * Invariants: borders are user keys and ascend; no user key has versions in two pieces. They are
  *             where tables begin that the outputs meet anyway, so that a cut costs no table more
  *             than it must; where no such table begins, they are anchors out of the inputs'
- * indexes. Threads:    pure. */
+ *             indexes.
+ * Threads:    pure. */
 #ifndef FIRN_COMPACTION_JOB_SPLIT_H
 #define FIRN_COMPACTION_JOB_SPLIT_H
 

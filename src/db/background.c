@@ -1,5 +1,5 @@
-/* What the workers do: make the log's next segment, flush, compact, delete dead files - in this
- * order of urgency - and what the rest of the engine may wait for. */
+/* What the workers do: keep space aside, make the log's next segment, flush, compact, delete dead
+ * files - in this order of urgency - and what the rest of the engine may wait for. */
 #include "compaction/level_targets.h"
 #include "db/background_internal.h"
 #include "format/file_name.h"

@@ -59,7 +59,6 @@ static uint64_t config_piece(const db_config *c, uint64_t usual) {
 static void config_disk(const firn_options *o, db_config *c) {
     c->disk_limit_bytes = o->disk_limit_bytes ? o->disk_limit_bytes : FIRN_NONE;
     c->log_segment_max = config_piece(c, 16 * MIB);
-    c->log_segment_first = config_clamp(MIB, 0, c->log_segment_max);
 }
 
 /* Under a limit of its own a database has its reserve there. */

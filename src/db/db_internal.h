@@ -169,7 +169,8 @@ FIRN_INTERNAL NODISCARD status commit_check_writable(firn_db *db);
 FIRN_INTERNAL void db_report_refusals(firn_db *db);
 
 /* --- commit_room.c --- */
-/* What the space reserve is to cover, until writers have added half as much again. */
+/* What the space reserve is to cover until writers have added half as much again, which is noted as
+ * the next time to look (kept_until). */
 FIRN_INTERNAL space_used db_space_used(firn_db *db);
 /* Makes the space reserve as large as the database wants it, or finds out that space is short. */
 FIRN_INTERNAL void db_keep_space(firn_db *db);

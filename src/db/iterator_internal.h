@@ -2,7 +2,8 @@
  * iterator_life.c, which makes, refreshes and keeps it.
  *
  * Invariants: `at` is NULL, or an entry to show: of merged's run, or `copy`. Of `ahead` and
- * `behind` one is 0. Threads:    none; the idle ones are handed over by atomic exchange. */
+ *             `behind` one is 0.
+ * Threads:    none; the idle ones are handed over by atomic exchange. */
 #ifndef FIRN_DB_ITERATOR_INTERNAL_H
 #define FIRN_DB_ITERATOR_INTERNAL_H
 

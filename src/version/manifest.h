@@ -2,9 +2,9 @@
  *
  * Format:     docs/format/manifest.md.
  * Invariants: an edit is written and synced before manifest_append returns OK. Space is reserved
- * first, so that a full disk is found out before anything is written. Threads:    none; the version
- * set serialises. Crash:      until manifest_append returns, the edit may or may not be durable;
- * see `health`. */
+ *             first, so that a full disk is found out before anything is written.
+ * Threads:    none; the version set serialises.
+ * Crash:      until manifest_append returns, the edit may or may not be durable; see `health`. */
 #ifndef FIRN_VERSION_MANIFEST_H
 #define FIRN_VERSION_MANIFEST_H
 

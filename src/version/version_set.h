@@ -2,11 +2,12 @@
  * manifest.
  *
  * Purpose:    the one owner of read views. Three things change them: sealing a memtable, installing
- * an edit (flush or compaction), creating a keyspace. Invariants: a new state is visible to readers
- * only after the edit that makes it is durable. Edits are installed one at a time. Flushes of a
- * keyspace are installed oldest memtable first. Threads:    safe. Lock order: install mutex, then
- * state mutex (docs/locking.md). Crash:      version_set_install's manifest append is the commit
- * point. */
+ *             an edit (flush or compaction), creating a keyspace.
+ * Invariants: a new state is visible to readers only after the edit that makes it is durable. Edits
+ *             are installed one at a time. Flushes of a keyspace are installed oldest memtable
+ *             first.
+ * Threads:    safe. Lock order: install mutex, then state mutex (docs/locking.md).
+ * Crash:      version_set_install's manifest append is the commit point. */
 #ifndef FIRN_VERSION_VERSION_SET_H
 #define FIRN_VERSION_VERSION_SET_H
 

@@ -7,11 +7,12 @@
  *             with IO_ERROR (poisoned): the kernel may have dropped the pages. An append that
  *             failed for lack of space or memory left no trace: the next one takes its place. Where
  *             there is no space for a segment of the usual size, a smaller one is made, down to
- * what the record at hand takes; later ones grow again. Threads:    wal_writer_append and
- * wal_writer_reserve: one thread at a time (the commit leader). wal_writer_fill: any number beside
- * each other and beside reservations, but not beside an append. All others at any time. Crash:
- * bytes before the last OK of wal_writer_sync survive a power cut; everything appended survives the
- * death of the process. */
+ *             what the record at hand takes; later ones grow again.
+ * Threads:    wal_writer_append and wal_writer_reserve: one thread at a time (the commit leader).
+ *             wal_writer_fill: any number beside each other and beside reservations, but not beside
+ *             an append. All others at any time.
+ * Crash:      bytes before the last OK of wal_writer_sync survive a power cut; everything appended
+ *             survives the death of the process. */
 #ifndef FIRN_WAL_WAL_WRITER_H
 #define FIRN_WAL_WAL_WRITER_H
 
