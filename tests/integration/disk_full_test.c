@@ -3,6 +3,8 @@
  * when there is space again. */
 #include <errno.h>
 
+#include "base/check.h"
+#include "db/db_internal.h"
 #include "format/file_name.h"
 #include "integration/fault_fixture.h"
 #include "lib/test.h"
@@ -13,6 +15,8 @@ enum {
     FULL_WRITES = 1000, /* of 10 operations each */
     FULL_OPERATIONS = 10,
     FULL_RUNS = 48,
+    FULL_VALUE_BYTES = 3000,
+    FULL_SPARE_BYTES = 20000,
     FULL_STEPS_MAX = 400 /* of the clock, until background work tries again */
 };
 
@@ -261,7 +265,112 @@ TEST(disk_full, flushes_over_a_poisoned_manifest_collect_no_tables) {
     fault_fixture_deinit(&f);
 }
 
-TEST_MAIN(RUN(disk_full, flushes_over_a_poisoned_manifest_collect_no_tables),
+static unsigned full_tables(const fault_fixture *f) {
+    unsigned tables = 0;
+    ASSERT_OK(vfs_list(f->config.vfs, FAULT_DIRECTORY, full_count_table, &tables));
+    return tables;
+}
+
+static void full_put(fault_fixture *f, uint32_t first, uint32_t count) {
+    for (uint32_t i = first; i < first + count; i++) {
+        shadow_put(&f->shadow, 0, i, i, FULL_VALUE_BYTES);
+        batch_view view = shadow_commit(&f->shadow);
+        ASSERT_OK(db_write(f->db, &view, FIRN_NO));
+    }
+}
+
+/* A reader that stands inside until it is told to go. */
+typedef struct full_reader {
+    firn_db *db;
+    atomic_u32 is_inside, may_go;
+} full_reader;
+
+static void full_stand_inside(void *context) {
+    full_reader *r = context;
+    uint64_t slot;
+    CHECK(version_set_enter(r->db->versions, KEYSPACE_DEFAULT_ID, &slot) != NULL);
+    atomic_u32_store(&r->is_inside, 1, memory_order_seq_cst);
+    while (!atomic_u32_load(&r->may_go, memory_order_seq_cst))
+        thread_sleep_ns(100000);
+    version_set_leave(r->db->versions, slot);
+}
+
+/* What is replaced meanwhile waits for the reader, and then for somebody who looks. */
+TEST(disk_full, what_is_dead_goes_while_a_flush_waits_for_space) {
+    fault_fixture f;
+    vfs_fault_rule rule = {.kinds = VFS_FAULT_WRITE,
+                           .path_suffix = ".tmp",
+                           .count = UINT64_MAX,
+                           .error = ENOSPC};
+    fault_fixture_init(&f, 12);
+    fault_fixture_create(&f);
+    for (uint32_t i = 0; i < 3; i++) {
+        full_put(&f, 1, 10);
+        ASSERT_OK(commit_seal_all(f.db));
+        bool found;
+        ASSERT_OK(background_flush_one(f.db, &found));
+        assert_true(found);
+    }
+    full_reader reader = {.db = f.db};
+    thread standing;
+    atomic_u32_init(&reader.is_inside, 0);
+    atomic_u32_init(&reader.may_go, 0);
+    ASSERT_OK(thread_start(&standing, "reader", full_stand_inside, &reader));
+    while (!atomic_u32_load(&reader.is_inside, memory_order_seq_cst))
+        thread_sleep_ns(100000);
+    while (db_step(f.db)) {
+    }
+    full_put(&f, 1, 5);
+    ASSERT_OK(commit_seal_all(f.db));
+    atomic_u32_store(&reader.may_go, 1, memory_order_seq_cst);
+    thread_join(&standing);
+    unsigned before = full_tables(&f);
+    vfs_fault_set(f.faults, &rule);
+    for (int i = 0; i < 20; i++) /* the first fails; in the others its retry is not due yet */
+        (void)db_step(f.db);
+    assert_true(vfs_fault_failed(f.faults) > 0);
+    assert_int_equal(full_tables(&f), before - 3);
+    vfs_fault_set(f.faults, NULL);
+    full_check_resumes(&f);
+    fault_fixture_check(&f);
+    fault_fixture_deinit(&f);
+}
+
+/* The flush needs more than there is, and a compaction that needs little would free it. */
+TEST(disk_full, a_flush_without_space_lets_a_compaction_try) {
+    fault_fixture f;
+    status st = STATUS_OK;
+    fault_fixture_init(&f, 13);
+    f.config.reserve_least = f.config.reserve_most = 8u << 10;
+    fault_fixture_create(&f);
+    full_put(&f, 1, 18);
+    ASSERT_OK(db_flush(f.db));
+    shadow_delete_range(&f.shadow, 0, 0, 58); /* whose name is the greatest of all below LAST */
+    batch_view view = shadow_commit(&f.shadow);
+    ASSERT_OK(db_write(f.db, &view, FIRN_NO));
+    ASSERT_OK(db_flush(f.db));
+    full_put(&f, 21, 14);
+    vfs_mem_set_capacity(f.disk, full_used_bytes(&f) + FULL_SPARE_BYTES);
+    ASSERT_OK(commit_seal_all(f.db));
+    for (int i = 0; i < 3000 && version_set_has_sealed(f.db->versions, SEQNO_MAX); i++) {
+        (void)db_step(f.db);
+        shadow_put(&f.shadow, 1, 1, 1, 10);
+        view = shadow_commit(&f.shadow);
+        st = db_write(f.db, &view, FIRN_NO);
+        if (!status_is_ok(st)) {
+            assert_int_equal(st.code, FIRN_NO_SPACE);
+            shadow_take_back(&f.shadow);
+        }
+    }
+    assert_false(version_set_has_sealed(f.db->versions, SEQNO_MAX));
+    fault_fixture_check(&f);
+    vfs_mem_set_capacity(f.disk, UINT64_MAX);
+    fault_fixture_deinit(&f);
+}
+
+TEST_MAIN(RUN(disk_full, what_is_dead_goes_while_a_flush_waits_for_space),
+          RUN(disk_full, a_flush_without_space_lets_a_compaction_try),
+          RUN(disk_full, flushes_over_a_poisoned_manifest_collect_no_tables),
           RUN(disk_full, no_write_of_a_run_that_meets_a_full_disk_harms_the_database),
           RUN(disk_full, none_of_the_first_writes_harms_the_database),
           RUN(disk_full,
